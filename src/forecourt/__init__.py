@@ -1,0 +1,1 @@
+"""Forecourt: charging station, local controller and CSMS on one OCPP core."""

@@ -1,0 +1,1 @@
+"""Who gets how much: pure, and the same for a site and for a load group."""

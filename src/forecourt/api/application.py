@@ -1,0 +1,167 @@
+"""The API as an ASGI application: operations, errors, description.
+
+Guarantees
+* All resources are under `/api/v1`, and described at `/api/v1/openapi.json`; no request of a reader leaves for
+  anybody else's server.
+* A parameter that nobody knows is refused: a filter that is misspelt must not be read as no filter.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Final
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.handlers.http_handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp
+
+from forecourt.api import (
+    auditing,
+    batches,
+    billing,
+    commands,
+    driver,
+    events,
+    exports,
+    health,
+    intended,
+    keys,
+    locations,
+    messages,
+    metrics,
+    oidc,
+    overview,
+    payments,
+    profiles,
+    sign_in,
+    site_link,
+    sites,
+    stations,
+    tariffs,
+    tokens,
+    transactions,
+    users,
+    webhooks,
+)
+from forecourt.api import resources as more
+from forecourt.api.auditing import run_audited
+from forecourt.api.authentication import PREFIX, authenticated, caller_context, cookie_name, required_scope
+from forecourt.api.bodies import ApiRequest
+from forecourt.api.health import Probe
+from forecourt.api.lifetime import Lifetime
+from forecourt.api.metrics import Exposition
+from forecourt.api.outermost import known_parameters
+from forecourt.api.problems import HANDLERS
+from forecourt.api.settings import ApiSettings
+from forecourt.csms.ports import Context
+from forecourt.csms.sign_ins import Attempts
+from forecourt.net.oidc import OidcClient
+
+_DESCRIPTION: Final = """\
+Charging stations, what happens at them, and what is asked of them. Our own resources are snake_case; OCPP payloads stay
+as they were. Lists are newest first and come in pages: `next_cursor` of one is `cursor` of the next. Errors are
+problem+json and name the field."""
+
+
+def make_application(
+    context: Context, settings: ApiSettings, lifetime: Lifetime, accepting: Callable[[], bool] = lambda: True
+) -> Litestar:
+    """Everything but the socket. `accepting`: whether stations can connect."""
+    probe = Probe(context, accepting)
+    exposition = Exposition(context)
+
+    def authenticate(app: ASGIApp) -> ASGIApp:
+        return authenticated(app, context, settings, run_audited)
+
+    resources = Router(
+        PREFIX,
+        route_handlers=[
+            locations.router,
+            stations.router,
+            tokens.router,
+            transactions.router,
+            tariffs.router,
+            billing.sessions_router,
+            billing.cdrs_router,
+            payments.router,
+            exports.router,
+            profiles.router,
+            profiles.get_composite_schedule,
+            intended.get_intended_schedule,
+            batches.create_batch,
+            batches.router,
+            commands.router,
+            commands.send_raw,
+            events.stream_events,
+            events.exchange_events,
+            messages.router,
+            *more.routers,
+            driver.router,
+            driver.get_driver_page,
+            overview.router,
+            sites.router,
+            keys.router,
+            auditing.list_audit,
+            webhooks.router,
+            users.router,
+            users.organisations_router,
+            *sign_in.handlers,
+            *oidc.handlers,
+        ],
+        security=[{"api_key": []}, {"sign_in": [], "csrf_token": []}],
+    )
+    attempts = Attempts(context.settings.people)
+    strangers = driver.Strangers()
+    provider = None if settings.oidc is None else OidcClient(settings.oidc)
+    return Litestar(
+        route_handlers=[resources, site_link.site_link, health.healthz, health.readyz, metrics.metrics],
+        dependencies={
+            "context": Provide(caller_context, sync_to_thread=False),
+            "anybody": Provide(lambda: context, sync_to_thread=False),
+            "provider": Provide(lambda: provider, sync_to_thread=False),
+            "attempts": Provide(lambda: attempts, sync_to_thread=False),
+            "strangers": Provide(lambda: strangers, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+            "lifetime": Provide(lambda: lifetime, sync_to_thread=False),
+            "probe": Provide(lambda: probe, sync_to_thread=False),
+            "exposition": Provide(lambda: exposition, sync_to_thread=False),
+        },
+        guards=[required_scope, known_parameters],
+        middleware=[authenticate],
+        request_class=ApiRequest,
+        exception_handlers=HANDLERS,
+        request_max_body_size=settings.largest_body,
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Forecourt",
+            version=version("forecourt"),
+            description=_DESCRIPTION,
+            path=f"{PREFIX}/openapi.json",
+            render_plugins=[JsonRenderPlugin(path="/")],
+            components=Components(
+                security_schemes={
+                    "api_key": SecurityScheme(type="http", scheme="bearer", description="An API key."),
+                    "sign_in": SecurityScheme(
+                        type="apiKey",
+                        name=cookie_name(settings),
+                        security_scheme_in="cookie",
+                        description="The cookie of a sign-in.",
+                    ),
+                    "csrf_token": SecurityScheme(
+                        type="apiKey",
+                        name="x-csrf-token",
+                        security_scheme_in="header",
+                        description="`csrf_token` of `/me`; needed with the cookie for all that changes something.",
+                    ),
+                }
+            ),
+            operation_id_creator=_operation_id,
+        ),
+    )
+
+
+def _operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
+    return handler.handler_name

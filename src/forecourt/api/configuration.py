@@ -1,0 +1,131 @@
+"""`/stations/{id}/configuration`: as reported, as desired, and where the two differ.
+
+What is desired is pushed at the station's next boot; SET_VARIABLES does it now.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get, patch
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta
+
+from forecourt.api.authentication import CallerContext
+from forecourt.api.bodies import LARGEST_INTEGER, Asked, Number
+from forecourt.api.lists import shown
+from forecourt.api.problems import documented
+from forecourt.csms import stations
+from forecourt.csms.records import Configuration
+from forecourt.domain.variable import AttributeType, Mutability, VariableRef, VariableSetting
+
+VariableName = Annotated[str, Meta(min_length=1, max_length=100)]
+NameParameter = Annotated[str, QueryParameter(min_length=1, max_length=100)]
+NumberParameter = Annotated[int | None, QueryParameter(ge=0, le=LARGEST_INTEGER)]
+
+
+class VariableBody(Asked, frozen=True, kw_only=True):
+    """Names one variable of one component, as OCPP 2.0.1 does; the keys of 1.6 have their place there too."""
+
+    component: VariableName
+    variable: VariableName
+    variable_instance: VariableName | None = None
+    component_instance: VariableName | None = None
+    evse_id: Number | None = None
+    connector_id: Number | None = None
+    attribute: AttributeType = AttributeType.ACTUAL
+
+
+class SettingBody(Asked, frozen=True, kw_only=True):
+    """A value that a variable shall have; OCPP writes all values as text."""
+
+    ref: VariableBody
+    value: Annotated[str, Meta(max_length=2500)]
+
+
+class ConfigurationBody(Asked, frozen=True, kw_only=True):
+    """Wishes to add, or to change."""
+
+    desired: Annotated[tuple[SettingBody, ...], Meta(min_length=1, max_length=1000)]
+
+
+class ReportedResource(msgspec.Struct, frozen=True, kw_only=True):
+    """What a station last said of a variable."""
+
+    ref: VariableRef
+    value: str | None
+    mutability: Mutability
+    reported_at: datetime
+
+
+class DesiredResource(msgspec.Struct, frozen=True, kw_only=True):
+    """What a variable shall be, and the station's word on the last attempt to set it."""
+
+    ref: VariableRef
+    value: str
+    outcome: str | None
+    pushed_at: datetime | None
+
+
+class DriftResource(msgspec.Struct, frozen=True, kw_only=True):
+    """A variable that isn't as desired. `reported` null: the station hasn't told, or has no such variable."""
+
+    ref: VariableRef
+    desired: str
+    reported: str | None
+
+
+class ConfigurationResource(msgspec.Struct, frozen=True, kw_only=True):
+    """A station's configuration."""
+
+    reported: tuple[ReportedResource, ...]
+    desired: tuple[DesiredResource, ...]
+    drift: tuple[DriftResource, ...]
+
+
+def _show(configuration: Configuration) -> ConfigurationResource:
+    return ConfigurationResource(
+        reported=tuple(shown(ReportedResource, variable) for variable in configuration.reported),
+        desired=tuple(shown(DesiredResource, wish) for wish in configuration.desired),
+        drift=tuple(shown(DriftResource, drift) for drift in configuration.drift),
+    )
+
+
+@get("/{station_id:str}/configuration", summary="A station's configuration", responses=documented(404))
+async def get_configuration(context: CallerContext, station_id: FromPath[str]) -> ConfigurationResource:
+    return _show(await stations.configuration(context, station_id))
+
+
+@patch(
+    "/{station_id:str}/configuration",
+    summary="Add or change what a station shall be configured to, pushed at its next boot",
+    responses=documented(404, 408, 413, 415),
+)
+async def set_desired(
+    context: CallerContext, station_id: FromPath[str], data: JSONBody[ConfigurationBody]
+) -> ConfigurationResource:
+    settings = msgspec.convert(data.desired, tuple[VariableSetting, ...], from_attributes=True)
+    return _show(await stations.set_desired_variables(context, station_id, settings))
+
+
+@delete(
+    "/{station_id:str}/configuration/desired",
+    summary="Take a wish back; the station keeps the value",
+    responses=documented(404),
+)
+async def remove_desired(
+    context: CallerContext,
+    station_id: FromPath[str],
+    component: NameParameter,
+    variable: NameParameter,
+    variable_instance: Annotated[str | None, QueryParameter(max_length=100)] = None,
+    component_instance: Annotated[str | None, QueryParameter(max_length=100)] = None,
+    evse_id: NumberParameter = None,
+    connector_id: NumberParameter = None,
+    attribute: FromQuery[AttributeType] = AttributeType.ACTUAL,
+) -> None:
+    ref = VariableRef(component, variable, variable_instance, component_instance, evse_id, connector_id, attribute)
+    await stations.remove_desired_variable(context, station_id, ref)
+
+
+handlers = [get_configuration, set_desired, remove_desired]

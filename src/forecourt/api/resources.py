@@ -1,0 +1,28 @@
+"""What is under `/api/v1` of reservations, local lists, jobs, certificates, security events and load groups."""
+
+from typing import Any, Final
+
+from forecourt.api import (
+    assignments,
+    certificates,
+    jobs,
+    load_groups,
+    local_lists,
+    reservations,
+    security_events,
+    wishes,
+)
+
+routers: Final[tuple[Any, ...]] = (
+    reservations.router,
+    local_lists.router,
+    jobs.images_router,
+    jobs.firmware_router,
+    jobs.logs_router,
+    certificates.router,
+    certificates.station_router,
+    security_events.router,
+    load_groups.router,
+    assignments.router,
+    *wishes.handlers,
+)

@@ -1,0 +1,1 @@
+"""The administration of a running local controller: an API and a page."""

@@ -1,0 +1,1 @@
+"""Composition roots and the command line: wiring only."""

@@ -1,0 +1,1 @@
+"""Between those who hold sockets and those who ask."""

@@ -1,0 +1,68 @@
+"""How cars keep to their limits, and what follows when one doesn't.
+
+Guarantees (`controller.md` §3.8)
+* With the reading that shows a car above everything it was allowed (by more than the larger of 1 A and 10 %), what it
+  draws is reserved, so that the others make room at once, and it is offered its fallback and nothing more: paused.
+* It stays so for `offender_pause_s` after the last such reading. Who offends `offences` times in one visit, or goes on
+  for `defiance_s` though paused, is quarantined: its hardware's maximum is reserved while it draws too much, and it
+  gets nothing more until it is unplugged.
+* Each step raises an alarm, once.
+"""
+
+from forecourt.controller.effects import Alarm
+from forecourt.controller.ledger import Account
+from forecourt.controller.settings import ControllerSettings
+from forecourt.domain.clock import Now
+
+
+class Conduct:
+    """That of the car at one EVSE. Times are `Now.elapsed_s`."""
+
+    def __init__(self, account: Account, settings: ControllerSettings) -> None:
+        self._account = account
+        self._settings = settings
+        self.over_since_s: float | None = None
+        """Since when it is over its limit; None: it isn't."""
+        self.offences = 0
+        self.paused_until_s = 0.0
+        self.quarantined = False
+
+    def look(self, now: Now) -> list[Alarm]:
+        """A reading came, or time has passed."""
+        account, settings = self._account, self._settings
+        if not account.disobeys():
+            self.over_since_s = None
+            return []
+        found: list[Alarm] = []
+        draws = f"{account.point.key} draws {account.measured_a or 0.0:.1f} A"
+        self.paused_until_s = now.elapsed_s + settings.offender_pause_s
+        if self.over_since_s is None:
+            self.over_since_s = now.elapsed_s
+            self.offences += 1
+            found.append(Alarm("over-limit", f"{draws}, its limit is {account.holds_a(now):.1f} A", account.point.key))
+        defies = now.elapsed_s >= self.over_since_s + settings.defiance_s
+        if not self.quarantined and (defies or self.offences >= settings.offences):
+            self.quarantined = True
+            how = f"for the {self.offences}. time" if not defies else "though it was told to pause"
+            text = f"{draws} over its limit {how}; it gets nothing more until it is unplugged"
+            found.append(Alarm("quarantined", text, account.point.key))
+        return found
+
+    def left(self) -> None:
+        """The car is gone."""
+        self.over_since_s, self.offences, self.paused_until_s, self.quarantined = None, 0, 0.0, False
+
+    def pauses(self, now: Now) -> bool:
+        """Whether it gets no share."""
+        return self.quarantined or now.elapsed_s < self.paused_until_s
+
+    def reserved_a(self, now: Now) -> float:
+        """What to count with while it gets none."""
+        exposure_a = self._account.exposure_a(now)
+        if self.quarantined and self.over_since_s is not None:
+            return max(exposure_a, self._account.point.maximum_a)
+        return exposure_a
+
+    def next_s(self, now: Now) -> float | None:
+        """When something changes by the mere passing of time."""
+        return self.paused_until_s if self.paused_until_s > now.elapsed_s and not self.quarantined else None

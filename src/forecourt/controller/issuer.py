@@ -1,0 +1,220 @@
+"""What to say to the stations, and in which order: reductions first, raises that fit, then renewals and questions.
+
+Guarantees (`controller.md` §3)
+* A limit goes up only when the exposures of all EVSEs, with this one's new limit, hold at every node it hangs on; where
+  the books are over a rating, nothing goes up.
+* One request at a time to an EVSE; what is on its way counts.
+* Refused: the next form is tried; after the last one an alarm is raised, and the exposure stays in the books.
+"""
+
+import math
+from collections.abc import Iterable
+
+from forecourt.allocation.compiled import CompiledSite, Room
+from forecourt.allocation.demand import Load
+from forecourt.allocation.filling import OWN, Tally
+from forecourt.controller.effects import Alarm, AskStation, Effect, Urgency
+from forecourt.controller.ledger import Limit
+from forecourt.controller.line import Line
+from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.wording import Form, forms, worded
+from forecourt.domain.clock import Now
+from forecourt.domain.requests import TriggeredMessage, TriggerMessage
+
+_REFUSALS_TO_LEAVE_A_FORM = 3
+"""A form that a station has taken before is given up after so many refusals in a row."""
+
+_NEGLIGIBLE_A = 0.05
+"""Half a step of what OCPP can say: not a difference."""
+
+_NOTHING_A = 1e-9
+"""Added to the books it asks whether they hold as they are."""
+
+
+def loads_of(line: Line, now: Now) -> tuple[Load, ...]:
+    """What an EVSE might draw: its base on any phase, and what is bound to a transaction on the car's phases."""
+    exposure_a, base_a = line.account.exposure_a(now), line.account.base_exposure_a(now)
+    key = line.point.key
+    if exposure_a <= base_a or line.account.active_phases is None:
+        return (Load(key, exposure_a),)
+    return (Load(key, base_a), Load(key, exposure_a - base_a, line.account.active_phases))
+
+
+class Issuer:
+    """Turns targets into requests. `single` are stations with one EVSE only."""
+
+    def __init__(self, site: CompiledSite, settings: ControllerSettings, single: frozenset[str]) -> None:
+        self._site = site
+        self._settings = settings
+        self._single = single
+        self._asked: dict[int, tuple[Line, Urgency]] = {}
+        self._last_token = 0
+
+    def issue(self, lines: list[Line], room: Room, now: Now) -> list[Effect]:
+        """All that should be said now to `lines` that can be spoken to; all of the site's count."""
+        return [*self._reductions(lines, room, now), *self._raises(lines, room, now), *self._renewals(lines, now),
+                *self._questions(lines, now)]  # fmt: skip
+
+    def station_of(self, token: int) -> str | None:
+        """Whom a request went to; None: it is forgotten."""
+        line, _ = self._asked.get(token, (None, None))
+        return None if line is None else line.point.station_id
+
+    def take_answer(self, token: int, accepted: bool | None, now: Now) -> tuple[bool, list[Effect]]:
+        """What became of a request (None: nobody knows). False: it was not about a limit, or is forgotten."""
+        line, urgency = self._asked.pop(token, (None, Urgency.EVIDENCE))
+        if line is None or urgency is Urgency.EVIDENCE:
+            return False, []
+        line.open_token = None
+        if accepted:
+            line.account.limit_confirmed(token, now)
+            line.evidence_asked_s = None
+            line.form_taken, line.refusals = True, 0
+            return True, []
+        if accepted is None:
+            line.account.limit_unanswered(token)
+            line.retry_at_s = now.protocol_s + self._settings.retry_s
+            return True, []
+        bound = line.account.sent.get(token)
+        line.account.limit_refused(token)
+        return True, self._escalate(line, now, bound=bound is not None and bound.bound)
+
+    def forget(self, lines: Iterable[Line]) -> None:
+        """These can't be reached any more: what was on its way may or may not hold."""
+        gone = {id(line) for line in lines}
+        for token in [token for token, (line, _) in self._asked.items() if id(line) in gone]:
+            line, _ = self._asked.pop(token)
+            line.account.limit_unanswered(token)
+            line.open_token = None
+
+    def _speakable(self, line: Line, now: Now) -> bool:
+        return line.ready and line.open_token is None and line.retry_at_s <= now.protocol_s
+
+    def _reductions(self, lines: list[Line], room: Room, now: Now) -> list[Effect]:
+        effects: list[Effect] = []
+        tally: Tally | None = None
+        for line in lines:
+            account = line.account
+            if not self._speakable(line, now):
+                continue
+            if account.base is None:
+                effects.append(self._limit(line, line.point.fallback_a, Urgency.REDUCTION, now, bind=False))
+                continue
+            # What may hold already is no raise where the books hold; only so much is said to a station that may not
+            # have heard the last. Where the books are over a rating, it might be one: then the least of it.
+            held_a = [account.holds_a(now), *(limit.current_a for limit in account.uncertain)]
+            aim_a = min(line.target_a, max(held_a))
+            if aim_a > min(held_a) + _NEGLIGIBLE_A:
+                tally = tally or self._books(lines, room, now)
+                column = self._site.column(self._site.index(line.point.key), None)
+                aim_a = aim_a if tally.obstacle(column, _NOTHING_A) == OWN else min(held_a)
+            if aim_a < account.holds_a(now) - _NEGLIGIBLE_A or account.uncertain:
+                bind = account.bound is not None or any(limit.bound for limit in account.uncertain)
+                effects.append(self._limit(line, aim_a, Urgency.REDUCTION, now, bind=bind))
+        return effects
+
+    def _raises(self, lines: list[Line], room: Room, now: Now) -> list[Effect]:
+        """Lowest first: who has least is served first."""
+        effects: list[Effect] = []
+        tally = self._books(lines, room, now)
+        for line in sorted(lines, key=lambda line: line.account.holds_a(now)):
+            account = line.account
+            holds_a = account.holds_a(now)
+            starts = holds_a < line.point.minimum_a <= line.target_a
+            worth_a = _NEGLIGIBLE_A if starts else self._settings.raise_step_a
+            if account.base is None or not self._speakable(line, now) or line.target_a - holds_a < worth_a:
+                continue
+            if line.binds and line.bound_to is None:
+                continue  # its transaction has no id yet
+            phases = account.active_phases if line.binds else None
+            column = self._site.column(self._site.index(line.point.key), phases)
+            for aim_a in (line.target_a, line.point.minimum_a) if starts else (line.target_a,):
+                # Even a raise within its own exposure needs room: where the books are over the rating, what the
+                # others really draw may be all that there is.
+                added_a = max(aim_a - account.exposure_a(now), _NEGLIGIBLE_A)
+                if tally.obstacle(column, added_a) == OWN:
+                    tally.add(column, added_a)
+                    effects.append(self._limit(line, aim_a, Urgency.RAISE, now, bind=line.binds))
+                    break
+        return effects
+
+    def _books(self, lines: list[Line], room: Room, now: Now) -> Tally:
+        """All exposures at all nodes."""
+        tally = Tally(self._site.rows, room)
+        for line in lines:
+            for load in loads_of(line, now):
+                tally.add(self._site.column(self._site.index(load.evse), load.active_phases), load.current_a)
+        return tally
+
+    def _renewals(self, lines: list[Line], now: Now) -> list[Effect]:
+        """At half the lease. Once it has run out the fallback holds: more than that is a raise, and has to fit."""
+        effects: list[Effect] = []
+        for line in lines:
+            confirmed = line.account.confirmed
+            if confirmed is None or line.account.base is None or not self._speakable(line, now):
+                continue
+            if 0 < confirmed.lease_until_s - now.elapsed_s <= self._settings.lease_s / 2:
+                limit = self._limit(line, confirmed.current_a, Urgency.RENEWAL, now, bind=confirmed.bound)
+                effects.append(limit)
+        return effects
+
+    def _questions(self, lines: list[Line], now: Now) -> list[Effect]:
+        """Ask for a reading where only evidence is missing."""
+        effects: list[Effect] = []
+        for line in lines:
+            if not line.ready or not line.account.wants_evidence(now):
+                continue
+            if line.evidence_asked_s is None:
+                line.evidence_asked_s = now.elapsed_s
+            elif now.elapsed_s >= line.evidence_asked_s + self._settings.evidence_s:
+                line.evidence_asked_s = now.elapsed_s
+                request = TriggerMessage(
+                    requested_message=TriggeredMessage.METER_VALUES, evse_id=line.point.evse_id, connector_id=1
+                )
+                token = self._token(line, Urgency.EVIDENCE)
+                effects.append(AskStation(line.point.station_id, token, request, Urgency.EVIDENCE))
+        return effects
+
+    def _limit(self, line: Line, current_a: float, urgency: Urgency, now: Now, *, bind: bool) -> AskStation:
+        transaction_id = line.bound_to if bind else None
+        is_fallback = abs(current_a - line.point.fallback_a) < _NEGLIGIBLE_A
+        lease_until_s = math.inf if is_fallback else now.elapsed_s + self._settings.lease_s
+        token = self._token(line, urgency)
+        line.account.limit_sent(token, Limit(current_a, lease_until_s, transaction_id is not None))
+        line.open_token = token
+        request = worded(
+            line.point,
+            current_a,
+            self._forms(line)[line.form],
+            now.at,
+            self._settings,
+            voltage_v=self._site.site.voltage_v,
+            transaction_id=transaction_id,
+        )
+        return AskStation(line.point.station_id, token, request, urgency)
+
+    def _forms(self, line: Line) -> tuple[Form, ...]:
+        return forms(self._settings, single_evse=line.point.station_id in self._single)
+
+    def _escalate(self, line: Line, now: Now, *, bound: bool) -> list[Effect]:
+        """The station refused: the next form at once; after the last one say so, and begin again later."""
+        line.refusals += 1
+        if line.form_taken and line.refusals < _REFUSALS_TO_LEAVE_A_FORM:
+            line.retry_at_s = now.protocol_s + self._settings.retry_s
+            return []
+        line.refusals = 0
+        if bound:
+            line.binds = False
+            return []
+        line.form, line.form_taken = line.form + 1, False
+        if line.form < len(self._forms(line)):
+            return []
+        line.form = 0
+        line.retry_at_s = now.protocol_s + self._settings.retry_s
+        text = f"{line.point.key} refuses every form of limit; {line.account.exposure_a(now):.1f} A stay reserved"
+        return [Alarm("limit-refused", text, line.point.key)]
+
+    def _token(self, line: Line, urgency: Urgency) -> int:
+        self._last_token += 1
+        self._asked[self._last_token] = (line, urgency)
+        return self._last_token

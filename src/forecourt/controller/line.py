@@ -1,0 +1,45 @@
+"""One EVSE as the controller deals with it: its books, its transaction, and how it is being spoken to."""
+
+from forecourt.controller.conduct import Conduct
+from forecourt.controller.ledger import Account
+from forecourt.controller.settings import ControllerSettings
+from forecourt.domain.composite import ActiveTransaction
+from forecourt.domain.site import EvsePoint
+
+
+class Line:
+    """See the module. Times on the protocol's clock unless they say otherwise."""
+
+    def __init__(self, point: EvsePoint, settings: ControllerSettings) -> None:
+        self.point = point
+        self.account = Account(point, settle_s=settings.settle_s, grace_s=settings.lease_grace_s)
+        self.conduct = Conduct(self.account, settings)
+        self.assumed = False
+        """Whether its books rest on what the installer says, as its station has never connected."""
+        self.transaction: ActiveTransaction | None = None
+        """With its id as the CSMS knows it, once it does."""
+        self.target_a = point.fallback_a
+        """What was decided last."""
+
+        self.ready = False
+        """Whether its station is connected and registered."""
+        self.leaving = False
+        """Whether its station is about to be cut off: it gets its fallback, and nothing else."""
+        self.open_token: int | None = None
+        """The request for a limit that is not answered yet: one at a time."""
+        self.retry_at_s = 0.0
+        self.evidence_asked_s: float | None = None
+        """When a reading was last asked for (elapsed)."""
+
+        self.form = 0
+        """Which form of base limit the station takes."""
+        self.binds = settings.transaction_profiles
+        """Whether it takes limits bound to a transaction."""
+        self.form_taken = False
+        """Whether it has taken that form before: then one refusal is no reason to leave it."""
+        self.refusals = 0
+
+    @property
+    def bound_to(self) -> str | None:
+        """The transaction that a limit would be bound to; None where the base has to be changed."""
+        return self.transaction.transaction_id if self.binds and self.transaction is not None else None

@@ -1,0 +1,1 @@
+"""The CSMS: one module per capability, async functions over ports."""

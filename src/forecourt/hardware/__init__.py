@@ -1,0 +1,1 @@
+"""What stands behind a station's core: simulated EVSEs and the cars at them."""

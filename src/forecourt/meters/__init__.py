@@ -1,0 +1,1 @@
+"""Meters of a site: Modbus TCP, MQTT, simulated."""

@@ -1,0 +1,1 @@
+"""Sockets, and the loops that drive the pure cores."""

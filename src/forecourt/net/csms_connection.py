@@ -1,0 +1,476 @@
+"""One connection of one station to the CSMS: the socket, the frames, the dialect and the books, joined.
+
+Guarantees
+* Calls of the station are taken in strictly in their order, one at a time; each is answered when it is committed. No
+  task is made for a message.
+* A station that sends faster than its calls are taken in is slowed down, and one that doesn't read its answers isn't
+  read from: neither grows our memory.
+* A command leaves when no other call of ours is open on the connection. Whatever happens to the connection, each
+  command that was queued here is brought to its final state.
+* Nothing that a station sends raises out of here.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Final, Protocol
+
+import msgspec
+from opentelemetry.trace import Span
+
+from forecourt.csms import commands, contracts, costs, message_log, provisioning, router, security, traces
+from forecourt.csms.measures import OTHER, CallOutcome
+from forecourt.csms.message_log import Frame
+from forecourt.csms.ports import CallOrder, Context, DisconnectOrder, Order, Receipt
+from forecourt.csms.records import Command, CommandState, ConnectedStation, Direction, Station
+from forecourt.dialect.port import Dialect, Inexpressible, StationCall, StationCallAnswer, Untranslatable
+from forecourt.domain.clock import Deadlines, Now
+from forecourt.domain.events import BootAnswer, Notice
+from forecourt.domain.requests import Authorize, AuthorizeAnswer, CsmsRequest, CsmsRequestAnswer
+from forecourt.domain.station import RegistrationStatus
+from forecourt.net.connection import CloseCode, Connection
+from forecourt.rpc.errors import Cause
+from forecourt.rpc.events import (
+    Abandoned,
+    Answered,
+    CallReceived,
+    Discarded,
+    DiscardReason,
+    PeerEvent,
+    Refused,
+    ResultRefused,
+    SendReceived,
+    TimedOut,
+)
+from forecourt.rpc.peer import Peer
+
+log = logging.getLogger(__name__)
+
+_MOST_OPEN: Final = 4096
+"""Calls of a station unanswered at once; never reached, as a buffer that is read at once holds fewer."""
+
+_BROKEN: Final = frozenset(
+    {DiscardReason.UNREADABLE, DiscardReason.UNKNOWN_TYPE, DiscardReason.TOO_LARGE, DiscardReason.REFUSED}
+)
+"""What is wrong with the frame itself; the other reasons are those of an unlucky moment."""
+
+_UNKNOWN: Final = frozenset({Cause.UNKNOWN_ACTION, Cause.UNSUPPORTED_ACTION})
+_COUNTED_AS: Final[dict[type, CallOutcome]] = {
+    Answered: CallOutcome.ANSWERED,
+    Refused: CallOutcome.REFUSED,
+    TimedOut: CallOutcome.TIMEOUT,
+    Abandoned: CallOutcome.LOST,
+}
+
+
+class Host(Protocol):
+    """What a session needs from the server it lives in."""
+
+    context: Context
+    dialects: dict[str, Dialect]
+
+    def connection_id(self, own: str) -> str:
+        """Of a new connection."""
+        ...
+
+    def opened(self, session: "CsmsSession") -> None:
+        """It has begun."""
+
+    def ended(self, session: "CsmsSession") -> None:
+        """It is over."""
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Do something beside the messages."""
+        ...
+
+    def keep_frame(self, station: ConnectedStation, frame: Frame) -> None:
+        """Into the message history."""
+
+    def noticed(self, event_type: str, station_id: str, address: str, info: str) -> None:
+        """Something that matters for security."""
+
+
+class _Asked(msgspec.Struct):
+    """A command on its way. `deadline_s` is on the protocol's clock."""
+
+    command: Command
+    deadline_s: float
+    request: CsmsRequest | None = None
+    action: str = OTHER
+    """As it is counted."""
+    sent_s: float = 0.0
+    trace: dict[str, str] = {}
+    span: Span | None = None
+
+
+class CsmsSession:
+    """One connection of one station, from the first frame to the last."""
+
+    def __init__(self, server: Host, station: Station, connection: Connection, profile: int = 0) -> None:
+        """`profile` is the security profile that was shown."""
+        self._server = server
+        self._measures = server.context.measures
+        self._profile = profile
+        self._context = msgspec.structs.replace(server.context, organisation_id=station.organisation_id)
+        self._connection = connection
+        self._dialect = server.dialects[connection.subprotocol or ""]
+        self._station = ConnectedStation(
+            organisation_id=station.organisation_id,
+            number=station.number,
+            id=station.id,
+            connection_id=server.connection_id(self._context.new_id()),
+            protocol=self._dialect.subprotocol,
+            capabilities=self._dialect.capabilities,
+        )
+        self._registration = station.registration
+        self._strict = not self._context.settings.lenient_decoding
+        # How much is taken in ahead is bounded by not reading on; what was read before that is no reason to refuse.
+        self._peer = Peer(self._dialect.rules, self._context.new_id, max_open_incoming=_MOST_OPEN)
+        self._inbox: deque[tuple[CallReceived | SendReceived, float]] = deque()
+        self._busy = False
+        self._reading = True
+        self._over = False
+        self._asked: deque[_Asked] = deque()
+        self._open: _Asked | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._configuring: asyncio.Task[Any] | None = None
+        self._lease = self._context.bus.claim(station.number, self._order)
+        server.opened(self)
+        self._measures.opened(self._station.protocol, profile)
+        server.run(provisioning.connected(self._context, self._station)).add_done_callback(self._entered)
+        self._in_books = False
+
+    @property
+    def station_id(self) -> str:
+        """Whose it is."""
+        return self._station.id
+
+    def restart(self, reason: str) -> None:
+        """The station shall come back, maybe to another process."""
+        self._connection.close(CloseCode.SERVICE_RESTART, reason)
+
+    def entered_by(self, connection_id: str) -> None:
+        """The books have that connection as the station's. This one ends if it is another, entered after this one."""
+        if connection_id == self._station.connection_id:
+            self._in_books = True
+        elif self._in_books:
+            log.info("%s: it has connected to another process since", self._station.id, extra=self._about())
+            self._connection.close(CloseCode.GOING_AWAY, "the station has connected again")
+
+    def _entered(self, task: "asyncio.Task[Any]") -> None:
+        if not task.cancelled() and task.exception() is not None and not self._over:
+            # Nobody could ever drive it out.
+            self._connection.close(CloseCode.TRY_AGAIN_LATER, "the connection could not be stored")
+
+    # What the connection tells
+
+    def message(self, data: bytes, /) -> None:
+        """One whole text message."""
+        now = self._context.clock.now()
+        if self._context.settings.keep_messages:
+            self._log(Direction.IN, data)
+        self._heard(self._peer.receive(data, now.protocol_s), now)
+
+    def writable(self) -> None:
+        """The station reads again."""
+        self._take_next()
+
+    def closed(self, code: int, reason: str, /) -> None:
+        """The connection is gone: so are its commands; what was received is taken in all the same."""
+        self._over = True
+        self._lease.release()
+        self._server.ended(self)
+        self._measures.closed(self._station.protocol, self._profile)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._configuring is not None:
+            self._configuring.cancel()
+        self._heard(self._peer.close(self._now_s()))
+        asked, self._asked = self._asked, deque()
+        for entry in asked:
+            self._end(entry, CommandState.OFFLINE, "the station went offline before it was sent")
+        self._server.run(provisioning.disconnected(self._context, self._station, reason or f"closed with {code}"))
+
+    # Calls of the station
+
+    def _heard(self, events: list[PeerEvent], now: Now | None = None) -> None:
+        for event in events:
+            match event:
+                case CallReceived() | SendReceived():
+                    self._inbox.append((event, time.perf_counter()))
+                case Answered() | Refused() | TimedOut() | Abandoned():
+                    self._settled(event)
+                case ResultRefused():
+                    self._violated(event.action, (f"refused our answer: {event.code} {event.description}",))
+                case Discarded():
+                    reason = event.reason.value
+                    log.info("%s: %s, %s", self._station.id, reason, event.description, extra=self._about())
+                    if event.reason in _BROKEN:
+                        self._violated("", (f"{event.reason.value}: {event.description}",))
+        self._take_next(now)
+        if self._asked or self._open is not None or self._timer is not None:
+            self._ask_next()
+        self._flush()
+        if self._reading and len(self._inbox) >= self._context.settings.inbox:
+            self._reading = False
+            self._connection.pause_reading()
+
+    def _take_next(self, now: Now | None = None) -> None:
+        """Take in the next call, unless one is under way or the station doesn't read."""
+        while self._inbox and not self._busy and not self._connection.paused:
+            received, received_s = self._inbox.popleft()
+            at = (now or self._context.clock.now()).at
+            try:
+                decoded = self._dialect.decode_call(
+                    received.action,
+                    received.payload,
+                    strict=self._strict,
+                    received_at=at,
+                )
+            except Untranslatable as problem:
+                self._violated(received.action, (problem.description,))
+                self._refuse(received, problem.cause, problem.description)
+                known = problem.cause not in _UNKNOWN
+                self._counted(received.action if known else OTHER, CallOutcome.REFUSED, received_s)
+                continue
+            if decoded.violations:
+                self._violated(received.action, decoded.violations)
+            call = decoded.value
+            if not router.may_say(self._registration, call):
+                self._server.noticed(security.NOT_ACCEPTED, self._station.id, "", received.action)
+                self._refuse(received, Cause.SECURITY, "the station is not accepted")
+                self._counted(received.action, CallOutcome.REFUSED, received_s)
+                continue
+            self._busy = True
+            committed: asyncio.Future[StationCallAnswer]
+            if contracts.goes_outside(call):
+                committed = self._server.run(router.take(self._context, self._station, call))
+            else:
+                committed = self._context.store.write(router.unit_of(self._context, self._station, call, at))
+            committed.add_done_callback(partial(self._committed, received, received_s, call))
+        if not self._reading and not self._over and len(self._inbox) * 2 <= self._context.settings.inbox:
+            self._reading = True
+            self._connection.resume_reading()
+
+    def _committed(
+        self,
+        received: CallReceived | SendReceived,
+        received_s: float,
+        call: StationCall,
+        future: "asyncio.Future[StationCallAnswer]",
+    ) -> None:
+        self._busy = False
+        error = None if future.cancelled() else future.exception()
+        if future.cancelled():
+            return
+        if error is not None:
+            about = self._about(received.message_id)
+            log.error("%s: %s was not taken in", self._station.id, received.action, exc_info=error, extra=about)
+            self._refuse(received, Cause.INTERNAL, "it could not be stored, try again")
+            self._counted(received.action, CallOutcome.NOT_STORED, received_s)
+        else:
+            self._answer(received, call, future.result())
+            self._counted(received.action, CallOutcome.ANSWERED, received_s)
+        self._take_next()
+        self._flush()
+
+    def _answer(self, received: CallReceived | SendReceived, call: StationCall, answer: StationCallAnswer) -> None:
+        if isinstance(answer, BootAnswer):
+            self._registration = answer.registration
+        if isinstance(received, CallReceived):
+            try:
+                payload = self._dialect.encode_call_answer(call, answer)
+            except Inexpressible:
+                about = self._about(received.message_id)
+                log.exception("%s: no words for the answer to %s", self._station.id, received.action, extra=about)
+                self._refuse(received, Cause.INTERNAL, "there is no answer to that")
+                return
+            self._peer.reply(received.message_id, payload)
+        if isinstance(call, Notice) and isinstance(answer, BootAnswer):
+            self._booted()
+        if isinstance(call, Authorize) and isinstance(answer, AuthorizeAnswer) and costs.wanted(self._context):
+            self._server.run(costs.authorized(self._context, self._station, call, answer))
+        for follow_up in router.FOLLOW_UPS.get(type(call), ()):
+            self._server.run(follow_up(self._context, self._station))
+
+    def _counted(self, action: str, outcome: CallOutcome, received_s: float) -> None:
+        self._measures.came(action, outcome, time.perf_counter() - received_s)
+
+    def _refuse(self, received: CallReceived | SendReceived, cause: Cause, description: str) -> None:
+        if isinstance(received, CallReceived):
+            self._peer.reply_error(received.message_id, cause, description)
+
+    def _booted(self) -> None:
+        accepted = self._registration is RegistrationStatus.ACCEPTED
+        if accepted and self._context.settings.unsolicited_calls and not self._over:
+            if self._configuring is not None:
+                self._configuring.cancel()
+            self._configuring = self._server.run(router.after_boot(self._context, self._station))
+
+    def _violated(self, action: str, descriptions: tuple[str, ...]) -> None:
+        self._server.run(message_log.keep_violations(self._context, self._station, action, descriptions))
+
+    # Commands to the station
+
+    def _order(self, order: Order) -> Receipt:
+        if self._over:
+            return Receipt.NO_HOLDER
+        match order:
+            case CallOrder(command=command, trace=trace):
+                if len(self._asked) >= self._context.settings.command_queue:
+                    return Receipt.FULL
+                self._asked.append(_Asked(command, self._now_s() + command.timeout_s, trace=trace))
+                self._ask_next()
+                self._flush()
+            case DisconnectOrder(reason=reason, except_connection=kept):
+                if kept != self._station.connection_id:
+                    self._connection.close(CloseCode.GOING_AWAY, reason)
+        return Receipt.QUEUED
+
+    def _ask_next(self) -> None:
+        """Send the next command, unless one is unanswered; see that what waits too long ends."""
+        now_s = self._now_s()
+        while self._asked and self._open is None and not self._over:
+            asked = self._asked.popleft()
+            command = asked.command
+            if asked.deadline_s <= now_s:
+                self._end(asked, CommandState.EXPIRED, "its turn did not come before its deadline")
+                continue
+            message = self._worded(asked)
+            if message is None:
+                continue
+            action, payload = message
+            if not self._peer.call(action, payload, now_s, token=asked, timeout_s=asked.deadline_s - now_s):
+                self._end(asked, CommandState.OFFLINE, "the connection is closed")
+                continue
+            self._open = asked
+            asked.sent_s = time.perf_counter()
+            if asked.request is not None:
+                asked.action = action
+            message_id = self._peer.open_call or ""
+            about = {"forecourt.station": self._station.id, "ocpp.message_id": message_id, "ocpp.action": action}
+            asked.span = traces.begin(f"ocpp {asked.action}", asked.trace, about)
+            self._server.run(
+                commands.sent(self._context, command, action=action, payload=payload, message_id=message_id)
+            )
+        self._arm()
+
+    def _worded(self, asked: _Asked) -> tuple[str, bytes] | None:
+        """Action and payload of a command; None when the station's protocol has no words for it."""
+        command = asked.command
+        if command.raw:
+            try:
+                decoded = self._dialect.decode_request(command.name, command.request, strict=False)
+            except Untranslatable:
+                log.debug("%s: %s is sent as it is, its effects are not known", self._station.id, command.name)
+            else:
+                asked.request = decoded.value
+            return command.name, command.request
+        asked.request = commands.request_of(command)
+        try:
+            message = self._dialect.encode_request(asked.request)
+        except Inexpressible as problem:
+            self._end(asked, CommandState.REJECTED, f"the station's protocol can't say it: {problem}")
+            return None
+        return message.action, message.payload
+
+    def _settled(self, outcome: Answered | Refused | TimedOut | Abandoned) -> None:
+        asked = outcome.token
+        assert isinstance(asked, _Asked)
+        self._open = None
+        counted_as = _COUNTED_AS[type(outcome)]
+        self._measures.asked(asked.action, counted_as, time.perf_counter() - asked.sent_s)
+        traces.end(asked.span, counted_as.value, well=counted_as is CallOutcome.ANSWERED)
+        match outcome:
+            case Answered():
+                self._answered(asked, outcome)
+            case Refused():
+                self._server.run(
+                    commands.failed(
+                        self._context,
+                        asked.command,
+                        outcome.code,
+                        outcome.description,
+                        outcome.details,
+                        asked.request,
+                        None if outcome.from_peer else "the answer could not be read",
+                    )
+                )
+            case TimedOut():
+                self._end(asked, CommandState.TIMEOUT, "no answer came before the deadline")
+            case Abandoned(sent=True):
+                self._end(asked, CommandState.TIMEOUT, "the connection was lost before the answer came")
+            case Abandoned():
+                self._end(asked, CommandState.OFFLINE, "the station went offline before it was sent")
+
+    def _answered(self, asked: _Asked, outcome: Answered) -> None:
+        command = asked.command
+        answer: CsmsRequestAnswer | None = None
+        if asked.request is not None:
+            try:
+                decoded = self._dialect.decode_request_answer(asked.request, outcome.payload, strict=self._strict)
+            except Untranslatable as problem:
+                self._violated(outcome.action, (f"answer: {problem.description}",))
+                if not command.raw:
+                    self._peer.reply_result_error(outcome.message_id, problem.cause, problem.description)
+                    detail = f"the answer can't be understood: {problem.description}"
+                    changes = {"answer": outcome.payload, "detail": detail}
+                    self._server.run(
+                        commands.finish(self._context, command, CommandState.CALL_ERROR, changes, asked.request)
+                    )
+                    return
+            else:
+                answer = decoded.value
+                if decoded.violations:
+                    self._violated(outcome.action, tuple(f"answer: {text}" for text in decoded.violations))
+        self._server.run(commands.answered(self._context, command, outcome.payload, asked.request, answer))
+
+    def _end(self, asked: _Asked, state: CommandState, detail: str) -> None:
+        self._server.run(commands.ended(self._context, asked.command, state, detail, asked.request))
+
+    # Time and bytes
+
+    def _about(self, message_id: str | None = None) -> dict[str, str]:
+        """For the log: of whom, and of which message."""
+        about = {"station": self._station.id, "connection": self._station.connection_id}
+        return about if message_id is None else {**about, "message_id": message_id}
+
+    def _now_s(self) -> float:
+        return self._context.clock.now().protocol_s
+
+    def _arm(self) -> None:
+        """Be called at the deadline of the open command and of those that wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._over:
+            return
+        deadlines = [asked.deadline_s for asked in self._asked]
+        peer_s = self._peer.next_deadline()
+        if peer_s is not None:
+            deadlines.append(peer_s)
+        if deadlines:
+            wait_s = self._context.clock.seconds_until(Deadlines(protocol_s=min(deadlines)))
+            self._timer = asyncio.get_running_loop().call_later(wait_s or 0.0, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now_s = self._now_s()
+        overdue = [asked for asked in self._asked if asked.deadline_s <= now_s]
+        for asked in overdue:
+            self._asked.remove(asked)
+            self._end(asked, CommandState.EXPIRED, "its turn did not come before its deadline")
+        self._heard(self._peer.expire(now_s))
+
+    def _flush(self) -> None:
+        keep = self._context.settings.keep_messages
+        for frame in self._peer.take():
+            if keep:
+                self._log(Direction.OUT, frame)
+            self._connection.send(frame)
+
+    def _log(self, direction: Direction, frame: bytes) -> None:
+        self._server.keep_frame(self._station, Frame(self._context.clock.now().at, direction, frame))

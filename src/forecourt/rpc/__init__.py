@@ -1,0 +1,1 @@
+"""OCPP-J: knows frames, knows no action."""

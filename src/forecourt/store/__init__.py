@@ -1,0 +1,1 @@
+"""Books and journals in SQL."""

@@ -1,0 +1,94 @@
+"""All books on one connection, and what they leave for the end of a batch. See `csms.ports.Books`."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from forecourt.csms.records import Event
+from forecourt.store.access import SqlAccessBooks
+from forecourt.store.billing import SqlMoneyBooks
+from forecourt.store.charging import SqlChargingBooks
+from forecourt.store.commands import SqlCommandBooks
+from forecourt.store.engines import prove_writable
+from forecourt.store.groups import SqlGroupBooks
+from forecourt.store.log import SqlEventBooks, SqlLogBooks
+from forecourt.store.people import SqlPeopleBooks
+from forecourt.store.processes import SqlProcessBooks
+from forecourt.store.resources import SqlResourceBooks
+from forecourt.store.sites import SqlSiteBooks
+from forecourt.store.stations import SqlStationBooks
+from forecourt.store.tokens import SqlTokenBooks
+from forecourt.store.transactions import SqlTransactionBooks
+
+
+class Mark(NamedTuple):
+    """How much had been left for the end of the batch at one moment."""
+
+    readings: int
+    messages: int
+    events: int
+    transactions: int
+    numbers: int
+    connectors: int
+    flushes: int
+
+
+class SqlBooks:
+    """See `csms.ports.Books`."""
+
+    def __init__(self, connection: Connection, unlogged: frozenset[str] = frozenset()) -> None:
+        self._connection = connection
+        self.stations = SqlStationBooks(connection)
+        self.tokens = SqlTokenBooks(connection)
+        self.transactions = SqlTransactionBooks(connection)
+        self.commands = SqlCommandBooks(connection)
+        self.charging = SqlChargingBooks(connection)
+        self.log = SqlLogBooks(connection)
+        self.events = SqlEventBooks(connection, unlogged)
+        self.access = SqlAccessBooks(connection)
+        self.resources = SqlResourceBooks(connection)
+        self.sites = SqlSiteBooks(connection)
+        self.money = SqlMoneyBooks(connection, self.transactions.write_changed)
+        self.people = SqlPeopleBooks(connection)
+        self.groups = SqlGroupBooks(connection)
+        self.processes = SqlProcessBooks(connection)
+
+    def prove_writable(self) -> None:
+        """Write something that changes nothing, yet needs all that a write needs."""
+        prove_writable(self._connection)
+
+    def mark(self) -> Mark:
+        """Where a unit begins."""
+        return Mark(
+            len(self.transactions.pending),
+            len(self.log.pending),
+            len(self.events.pending),
+            self.transactions.kept.steps,
+            self.transactions.numbers.steps,
+            self.stations.kept.steps,
+            self.transactions.flushes + self.log.flushes + self.stations.flushes,
+        )
+
+    def back_to(self, mark: Mark) -> bool:
+        """Drop what came since `mark`. False: what had come before it was written in between, and can't be kept."""
+        if self.mark().flushes != mark.flushes:
+            return False
+        del self.transactions.pending[mark.readings :]
+        del self.log.pending[mark.messages :]
+        del self.events.pending[mark.events :]
+        self.transactions.kept.back_to(mark.transactions)
+        self.transactions.numbers.back_to(mark.numbers)
+        self.stations.kept.back_to(mark.connectors)
+        return True
+
+    def flush(self) -> list[Event]:
+        """Write what was left for the end of the batch; gives what to publish after the commit."""
+        self.transactions.flush()
+        self.log.flush()
+        self.stations.flush()
+        return self.events.take()
+
+    def committed(self, *, keep: bool) -> None:
+        """What was flushed is in the database. `keep`: nobody else writes to it, so what is known stays true."""
+        self.transactions.committed(keep=keep)
+        self.stations.committed(keep=keep)

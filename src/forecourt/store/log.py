@@ -1,0 +1,185 @@
+"""Message history, violations, the event log, in SQL. See `csms.ports.LogBooks` and `EventBooks`.
+
+Guarantees
+* Frames and events are gathered and written in one statement per batch, before the commit.
+* Event ids ascend in the order of commits, so that nobody who has seen an id can have missed a smaller one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from forecourt.csms.records import Direction, Event, OcppMessage, Violation
+from forecourt.store.bulk import NewRows
+from forecourt.store.rows import Shape
+from forecourt.store.sequences import next_number
+from forecourt.store.tables import events, messages, stations, violations
+
+_MESSAGE: Final = Shape(OcppMessage, messages)
+_VIOLATION: Final = Shape(Violation, violations)
+_MESSAGES: Final = NewRows(
+    messages, ("organisation_id", "station_number", "at", "direction", "action", "message_id", "frame")
+)
+_EVENTS: Final = NewRows(events, ("id", "organisation_id", "type", "at", "station_id", "body"))
+_ENCODER: Final = msgspec.json.Encoder()
+_NEWEST: Final = select(func.max(events.c.id))
+_AFTER: Final = events.select().where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
+
+
+class SqlLogBooks:
+    """See `csms.ports.LogBooks`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.pending: list[tuple[Any, ...]] = []
+        self.flushes = 0
+
+    def add_message(
+        self,
+        organisation_id: int,
+        station_number: int,
+        at: datetime,
+        direction: Direction,
+        action: str | None,
+        message_id: str | None,
+        frame: bytes,
+    ) -> None:
+        """Keep it, with the rest of the batch."""
+        self.pending.append((organisation_id, station_number, at, direction, action, message_id, frame))
+
+    def flush(self) -> None:
+        """Write what was left for the end of the batch."""
+        if self.pending:
+            _MESSAGES.insert(self._connection, self.pending)
+            self.pending = []
+            self.flushes += 1
+
+    def messages(
+        self,
+        organisation_id: int,
+        *,
+        station_number: int | None,
+        action: str | None,
+        message_id: str | None,
+        direction: Direction | None,
+        since: datetime | None,
+        until: datetime | None,
+        before: int | None,
+        limit: int,
+    ) -> list[OcppMessage]:
+        """Newest first."""
+        self.flush()
+        query = _MESSAGE.select().where(messages.c.organisation_id == organisation_id)
+        if station_number is not None:
+            query = query.where(messages.c.station_number == station_number)
+        if action is not None:
+            query = query.where(messages.c.action == action)
+        if message_id is not None:
+            query = query.where(messages.c.message_id == message_id)
+        if direction is not None:
+            query = query.where(messages.c.direction == direction)
+        if since is not None:
+            query = query.where(messages.c.at >= since)
+        if until is not None:
+            query = query.where(messages.c.at < until)
+        if before is not None:
+            query = query.where(messages.c.id < before)
+        return _MESSAGE.all(self._connection, query.order_by(messages.c.id.desc()).limit(limit))
+
+    def forget_messages(self, before: datetime) -> int:
+        """Gives how many there were."""
+        return self._connection.execute(delete(messages).where(messages.c.at < before)).rowcount
+
+    def add_violations(
+        self, organisation_id: int, station_number: int, at: datetime, action: str, descriptions: Sequence[str]
+    ) -> None:
+        """Keep them, and count their message."""
+        rows = [
+            {
+                "organisation_id": organisation_id,
+                "station_number": station_number,
+                "at": at,
+                "action": action,
+                "description": description,
+            }
+            for description in descriptions
+        ]
+        if rows:
+            self._connection.execute(insert(violations), rows)
+            self._connection.execute(
+                update(stations)
+                .where(stations.c.number == station_number)
+                .values(violation_count=stations.c.violation_count + 1)
+            )
+
+    def violations(
+        self, organisation_id: int, station_number: int, *, before: int | None, limit: int
+    ) -> list[Violation]:
+        """Newest first."""
+        query = _VIOLATION.select().where(
+            violations.c.organisation_id == organisation_id, violations.c.station_number == station_number
+        )
+        if before is not None:
+            query = query.where(violations.c.id < before)
+        return _VIOLATION.all(self._connection, query.order_by(violations.c.id.desc()).limit(limit))
+
+
+class SqlEventBooks:
+    """See `csms.ports.EventBooks`."""
+
+    def __init__(self, connection: Connection, unlogged: frozenset[str]) -> None:
+        self._connection = connection
+        self._unlogged = unlogged
+        self.pending: list[Event] = []
+
+    def append(
+        self, organisation_id: int, event_type: str, at: datetime, station_id: str | None, body: msgspec.Struct
+    ) -> None:
+        """Tell it, once this is committed."""
+        raw = msgspec.Raw(_ENCODER.encode(body))
+        event = Event(id=0, organisation_id=organisation_id, type=event_type, at=at, station_id=station_id, body=raw)
+        self.pending.append(event)
+
+    def take(self) -> list[Event]:
+        """Give the events their ids and write them; those to publish after the commit."""
+        pending, self.pending = self.pending, []
+        logged = sum(event.type not in self._unlogged for event in pending)
+        if not logged:
+            return pending
+        event_id = next_number(self._connection, "event", logged, in_order=True) - logged
+        told, rows = [], []
+        for event in pending:
+            if event.type in self._unlogged:
+                told.append(event)
+                continue
+            event_id += 1
+            told.append(msgspec.structs.replace(event, id=event_id))
+            rows.append((event_id, event.organisation_id, event.type, event.at, event.station_id, bytes(event.body)))
+        _EVENTS.insert(self._connection, rows)
+        return told
+
+    def after(self, event_id: int, limit: int) -> list[Event]:
+        """Ascending by id."""
+        rows = self._connection.execute(_AFTER, {"after": event_id, "most": limit})
+        return [
+            Event(
+                id=row.id,
+                organisation_id=row.organisation_id,
+                type=row.type,
+                at=row.at,
+                station_id=row.station_id,
+                body=msgspec.Raw(row.body),
+            )
+            for row in rows
+        ]
+
+    def newest(self) -> int:
+        """The highest id; 0: none."""
+        return self._connection.execute(_NEWEST).scalar_one() or 0
+
+    def forget(self, before: datetime) -> int:
+        """Gives how many there were."""
+        return self._connection.execute(delete(events).where(events.c.at < before)).rowcount

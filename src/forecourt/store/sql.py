@@ -1,0 +1,207 @@
+"""The books in an SQL database: one writer, group commit, readers beside it. See `csms.ports.Store`.
+
+Guarantees
+* Units of work run one after the other on the writer's thread. Those that wait while a commit is under way share the
+  next one (group commit): durability costs one sync for all of them. A result is given after the commit, never before.
+* A unit may run more than once, and is committed at most once: `store.writer` says when.
+* Readers have connections of their own, see a snapshot, never wait for the writer and never hold it up.
+* Should the writer end by anything else, nobody waits for it: what it had in hand and all that follows fails.
+* The schema is brought up to date when the store is opened.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from forecourt.csms.measures import StoreMeasures
+from forecourt.csms.ports import Books, StoreUnavailable
+from forecourt.csms.records import Event
+from forecourt.store.books import SqlBooks
+from forecourt.store.engines import Passing, make_engine, passing
+from forecourt.store.migrate import upgrade
+from forecourt.store.writer import PATIENCE_S, Job, Outcome, Writer
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Publish = Callable[[Sequence[Event]], None]
+
+_MOST_AT_ONCE: Final = 512
+"""Units in one commit: more gains nothing, and lengthens what the first of them wait."""
+_READERS: Final = 4
+
+
+class SqlStore:
+    """See `csms.ports.Store`. Made by `open_store`; used from one event loop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        publish: Publish,
+        unlogged: Iterable[str],
+        patience_s: float = PATIENCE_S,
+        measures: StoreMeasures | None = None,
+    ) -> None:
+        self._measures = measures or StoreMeasures()
+        self._engine = engine
+        self._publish = publish
+        self._patience_s = patience_s
+        self._unlogged = frozenset(unlogged)
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="books-reader")
+        self._local = threading.local()
+        self._reading: list[Connection] = []
+        self._writer = threading.Thread(target=self._write_all, name="books-writer", daemon=True)
+        self._closed = False
+        self._failed = False
+        self._in_hand: list[Job] = []
+        self._writer.start()
+
+    def write(self, unit: Callable[[Books], T]) -> "asyncio.Future[T]":
+        """Run `unit`; its result after the commit."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._closed or self._failed:
+            reason = "the store is closed" if self._closed else "the books can't be written any more"
+            future.set_exception(StoreUnavailable(reason))
+        else:
+            self._jobs.put(Job(unit, future))
+        return future
+
+    def read(self, query: Callable[[Books], T]) -> "asyncio.Future[T]":
+        """Run `query` on what is committed."""
+        return self._loop.run_in_executor(self._readers, self._read, query)
+
+    async def close(self) -> None:
+        """Commit what was submitted, then close."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._readers.shutdown)
+        for connection in self._reading:
+            connection.close()
+        self._engine.dispose()
+        await asyncio.sleep(0)  # what the writer has given in is handed out in this turn
+
+    # On the readers' threads
+
+    def _read(self, query: Callable[[Books], T]) -> T:
+        try:
+            return self._read_once(query)
+        except DBAPIError as error:
+            if passing(error) is not Passing.GONE:
+                raise StoreUnavailable(str(error.orig)) from error
+        try:
+            return self._read_once(query)  # the server was restarted, say, since somebody last looked
+        except DBAPIError as error:
+            raise StoreUnavailable(str(error.orig)) from error
+
+    def _read_once(self, query: Callable[[Books], T]) -> T:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._engine.connect().execution_options(reader=True)
+            self._local.connection = connection
+            self._reading.append(connection)
+        with connection.begin() as transaction:
+            try:
+                return query(SqlBooks(connection))
+            finally:
+                transaction.rollback()
+
+    # On the writer's thread
+
+    def _write_all(self) -> None:
+        try:
+            writer = Writer(self._engine, self._unlogged, self._patience_s, self._measures)
+            try:
+                self._write_until_closed(writer)
+            finally:
+                writer.close()
+        except BaseException:  # whatever it is, the thread ends with it, and others wait for what it was to give
+            log.critical("the books can't be written any more", exc_info=True)
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._fail_all)
+
+    def _write_until_closed(self, writer: Writer) -> None:
+        last = False
+        while not last:
+            job = self._jobs.get()
+            jobs = self._in_hand = []
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) == _MOST_AT_ONCE:
+                    break
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+            self._measures.waiting_units = self._jobs.qsize()
+            last = job is None
+            if jobs:
+                self._hand_out(*writer.write(jobs))
+
+    def _hand_out(self, outcomes: list[Outcome], events: list[Event]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._resolve, outcomes, events)
+        except RuntimeError:
+            log.warning("the event loop is gone: nobody hears of %d committed units", len(outcomes))
+
+    # On the loop's thread
+
+    def _fail_all(self) -> None:
+        self._failed = True
+        while not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None:
+                self._in_hand.append(job)
+        for job in self._in_hand:
+            if not job.future.done():
+                job.future.set_exception(StoreUnavailable("the books can't be written any more"))
+
+    def _resolve(self, outcomes: list[Outcome], events: list[Event]) -> None:
+        if events:
+            self._publish(events)
+        for future, result, error in outcomes:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+
+async def open_store(
+    url: str,
+    *,
+    publish: Publish,
+    unlogged: Iterable[str] = (),
+    patience_s: float = PATIENCE_S,
+    measures: StoreMeasures | None = None,
+) -> SqlStore:
+    """Open the books at `url`, making or migrating them as needed.
+
+    `url` is such as `sqlite:////var/lib/forecourt/csms.db` or `postgresql://forecourt@db.example/forecourt`.
+    `publish` is called on the event loop with the events of each commit. `unlogged` are event types that are told and
+    not kept. `patience_s`: how long a database that is gone is waited for. `measures`: where it counts.
+
+    Raises:
+        ValueError: the URL can't be read, or is of a database that can't keep the books.
+        StoreUnavailable: the database can't be opened or migrated.
+    """
+    engine = make_engine(url)
+    try:
+        await asyncio.to_thread(upgrade, engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise StoreUnavailable(str(error)) from error
+    return SqlStore(engine, publish, unlogged, patience_s, measures)

@@ -1,0 +1,275 @@
+"""Stations, connectors, places and configuration in SQL. See `csms.ports.StationBooks`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Float, and_, bindparam, delete, func, insert, select, update
+
+from forecourt.csms.records import Connector, ConnectorView, DesiredVariable, Location, ReportedVariable, Station
+from forecourt.domain.station import RegistrationStatus
+from forecourt.domain.variable import VariableReading, VariableRef
+from forecourt.store.bulk import Many
+from forecourt.store.kept import Kept
+from forecourt.store.rows import Shape, inserted
+from forecourt.store.tables import connectors, desired_variables, locations, reported_variables, stations
+from forecourt.store.types import Instant
+from forecourt.store.upsert import upsert
+
+_STATION: Final = Shape(Station, stations, stations.c.password_hash.is_not(None).label("has_password"))
+_CONNECTOR: Final = Shape(Connector, connectors)
+_LOCATION: Final = Shape(Location, locations)
+_DESIRED: Final = Shape(DesiredVariable, desired_variables)
+_REPORTED: Final = Shape(ReportedVariable, reported_variables)
+
+_BY_NUMBER: Final = _STATION.select().where(stations.c.number == bindparam("key"))
+_BY_IDENTITY: Final = _STATION.select().where(stations.c.id == bindparam("key"))
+_SET_TOUCHED: Final = (
+    update(stations)
+    .where(stations.c.number == bindparam("key"))
+    .values(
+        last_seen_at=bindparam("at", type_=Instant()),
+        clock_drift_s=func.coalesce(bindparam("drift", type_=Float()), stations.c.clock_drift_s),
+    )
+)
+_TOUCH: Final = Many(_SET_TOUCHED, ("at", "drift", "key"))
+_SAVE: Final[dict[str, Many]] = {}
+"""Connectors, by database."""
+_CONNECTOR_AT: Final = _CONNECTOR.select().where(
+    connectors.c.station_number == bindparam("number"),
+    connectors.c.evse_id == bindparam("evse"),
+    connectors.c.connector_id == bindparam("connector"),
+)
+_CONNECTORS: Final = (
+    _CONNECTOR.select()
+    .where(connectors.c.station_number == bindparam("number"))
+    .order_by(connectors.c.evse_id, connectors.c.connector_id)
+)
+
+
+class SqlStationBooks:
+    """See `csms.ports.StationBooks`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.touched: dict[int, tuple[datetime, float | None]] = {}
+        self.kept: Kept[tuple[int, int, int], Connector] = Kept()
+        self.flushes = 0
+
+    def add(self, organisation_id: int, station_id: str, registration: RegistrationStatus, now: datetime) -> Station:
+        """Enter a new station."""
+        values: dict[str, Any] = {
+            "id": station_id,
+            "organisation_id": organisation_id,
+            "registration": registration,
+            "created_at": now,
+        }
+        key = inserted(self._connection, insert(stations), values)
+        return Station(number=key, **values)
+
+    def get(self, organisation_id: int, station_id: str) -> Station | None:
+        """By its identity, in this organisation."""
+        station = self.by_identity(station_id)
+        return station if station is not None and station.organisation_id == organisation_id else None
+
+    def by_number(self, number: int) -> Station | None:
+        """By its number."""
+        return _STATION.one(self._connection, _BY_NUMBER, {"key": number})
+
+    def by_identity(self, station_id: str) -> Station | None:
+        """By its identity, in whichever organisation."""
+        return _STATION.one(self._connection, _BY_IDENTITY, {"key": station_id})
+
+    def change(self, number: int, **columns: Any) -> None:
+        """Set columns."""
+        self._connection.execute(update(stations).where(stations.c.number == number), columns)
+
+    def touch(self, number: int, at: datetime, clock_drift_s: float | None) -> None:
+        """Something came from it; written with the rest of the batch."""
+        if clock_drift_s is None and number in self.touched:
+            clock_drift_s = self.touched[number][1]
+        self.touched[number] = (at, clock_drift_s)
+
+    def flush(self) -> None:
+        """Write what was left for the end of the batch."""
+        if self.touched:
+            _TOUCH.run(self._connection, [(at, drift, number) for number, (at, drift) in self.touched.items()])
+            self.touched = {}
+        self._write_connectors()
+
+    def _write_connectors(self) -> None:
+        changed = self.kept.take_changed()
+        if changed:
+            name = self._connection.dialect.name
+            if name not in _SAVE:
+                _SAVE[name] = Many(upsert(self._connection, connectors), _CONNECTOR.stored)
+            _SAVE[name].run(self._connection, [_CONNECTOR.row(connector) for _, _, connector in changed])
+            self.flushes += 1
+
+    def committed(self, *, keep: bool) -> None:
+        """The batch is in the database."""
+        self.kept.committed(keep=keep)
+
+    def remove(self, number: int) -> None:
+        """Take it out, with what is only about it."""
+        for connector in self.connectors(number):
+            self.kept.learn((number, connector.evse_id, connector.connector_id), None)
+        for table in (connectors, desired_variables, reported_variables):
+            self._connection.execute(delete(table).where(table.c.station_number == number))
+        self._connection.execute(delete(stations).where(stations.c.number == number))
+
+    def page(
+        self,
+        organisation_id: int,
+        *,
+        location_id: int | None,
+        connected: bool | None,
+        registration: RegistrationStatus | None,
+        before: int | None,
+        limit: int,
+    ) -> list[Station]:
+        """Newest first."""
+        query = _STATION.select().where(stations.c.organisation_id == organisation_id)
+        if location_id is not None:
+            query = query.where(stations.c.location_id == location_id)
+        if connected is not None:
+            query = query.where(stations.c.connected == connected)
+        if registration is not None:
+            query = query.where(stations.c.registration == registration)
+        if before is not None:
+            query = query.where(stations.c.number < before)
+        return _STATION.all(self._connection, query.order_by(stations.c.number.desc()).limit(limit))
+
+    def counts(self) -> tuple[dict[bool, int], dict[ConnectorView, int]]:
+        """Of all organisations."""
+        self._write_connectors()
+        by_link = select(stations.c.connected, func.count()).group_by(stations.c.connected)
+        by_view = select(connectors.c.view, func.count()).where(connectors.c.connector_id > 0)
+        links = {bool(connected): int(count) for connected, count in self._connection.execute(by_link)}
+        views = {view: int(count) for view, count in self._connection.execute(by_view.group_by(connectors.c.view))}
+        return links, views
+
+    def set_password_hash(self, number: int, password_hash: str | None) -> None:
+        """What its password is checked against; None: it needs none."""
+        self.change(number, password_hash=password_hash)
+
+    def password_hash(self, number: int) -> str | None:
+        """As it was set."""
+        query = select(stations.c.password_hash).where(stations.c.number == number)
+        found: str | None = self._connection.execute(query).scalar()
+        return found
+
+    def disconnect_all(self, now: datetime, kept: Sequence[str] = ()) -> list[Station]:
+        """Nobody is connected whose connection's id doesn't begin with one of `kept`; gives those that were."""
+        others = [stations.c.connection_id.not_like(f"{prefix}%") for prefix in kept]
+        which = and_(stations.c.connected, *others)
+        gone = _STATION.all(self._connection, _STATION.select().where(which))
+        values = {"connected": False, "connection_id": None, "connection_changed_at": now}
+        self._connection.execute(update(stations).where(which), values)
+        return gone
+
+    def set_connection(self, number: int, connection_id: str | None, **columns: Any) -> None:
+        """Which connection it has, and what follows."""
+        self.change(number, connection_id=connection_id, **columns)
+
+    def connection_id(self, number: int) -> str | None:
+        """Which connection it has."""
+        query = select(stations.c.connection_id).where(stations.c.number == number)
+        found: str | None = self._connection.execute(query).scalar()
+        return found
+
+    # Connectors
+
+    def connector(self, number: int, evse_id: int, connector_id: int) -> Connector | None:
+        """One."""
+        key = (number, evse_id, connector_id)
+        if key not in self.kept:
+            values = {"number": number, "evse": evse_id, "connector": connector_id}
+            self.kept.learn(key, _CONNECTOR.one(self._connection, _CONNECTOR_AT, values))
+        return self.kept[key]
+
+    def connectors(self, number: int) -> list[Connector]:
+        """All of a station, in their order."""
+        self._write_connectors()
+        return _CONNECTOR.all(self._connection, _CONNECTORS, {"number": number})
+
+    def connectors_between(self, organisation_id: int, first: int, last: int) -> list[Connector]:
+        """All of several stations, in their order."""
+        self._write_connectors()
+        query = _CONNECTOR.select().where(
+            connectors.c.organisation_id == organisation_id, connectors.c.station_number.between(first, last)
+        )
+        order = (connectors.c.station_number, connectors.c.evse_id, connectors.c.connector_id)
+        return _CONNECTOR.all(self._connection, query.order_by(*order))
+
+    def save_connector(self, connector: Connector) -> None:
+        """Insert, or replace the one of the same place."""
+        self.kept.change((connector.station_number, connector.evse_id, connector.connector_id), connector)
+
+    # Locations
+
+    def add_location(self, organisation_id: int, columns: dict[str, Any], now: datetime) -> Location:
+        """Enter one."""
+        values = {"organisation_id": organisation_id, "created_at": now, **columns}
+        key = inserted(self._connection, insert(locations), values)
+        return Location(id=key, **values)
+
+    def location(self, organisation_id: int, location_id: int) -> Location | None:
+        """One."""
+        query = _LOCATION.select().where(locations.c.organisation_id == organisation_id, locations.c.id == location_id)
+        return _LOCATION.one(self._connection, query, {})
+
+    def locations(self, organisation_id: int, *, before: int | None, limit: int) -> list[Location]:
+        """Newest first."""
+        query = _LOCATION.select().where(locations.c.organisation_id == organisation_id)
+        if before is not None:
+            query = query.where(locations.c.id < before)
+        return _LOCATION.all(self._connection, query.order_by(locations.c.id.desc()).limit(limit))
+
+    def change_location(self, location_id: int, **columns: Any) -> None:
+        """Set columns."""
+        self._connection.execute(update(locations).where(locations.c.id == location_id), columns)
+
+    def remove_location(self, location_id: int) -> None:
+        """Take it out; its stations stay."""
+        self._connection.execute(update(stations).where(stations.c.location_id == location_id), {"location_id": None})
+        self._connection.execute(delete(locations).where(locations.c.id == location_id))
+
+    # Configuration
+
+    def desired(self, number: int) -> list[DesiredVariable]:
+        """What shall be."""
+        query = _DESIRED.select().where(desired_variables.c.station_number == number)
+        return _DESIRED.all(self._connection, query.order_by(desired_variables.c.ref))
+
+    def set_desired(self, number: int, variable: DesiredVariable) -> None:
+        """Insert or replace."""
+        values = {"station_number": number, **_DESIRED.values(variable)}
+        self._connection.execute(upsert(self._connection, desired_variables), values)
+
+    def remove_desired(self, number: int, ref: VariableRef) -> bool:
+        """Whether there was one."""
+        query = delete(desired_variables).where(
+            desired_variables.c.station_number == number, desired_variables.c.ref == ref
+        )
+        return self._connection.execute(query).rowcount > 0
+
+    def reported(self, number: int) -> list[ReportedVariable]:
+        """What is."""
+        query = _REPORTED.select().where(reported_variables.c.station_number == number)
+        return _REPORTED.all(self._connection, query.order_by(reported_variables.c.ref))
+
+    def set_reported(self, number: int, readings: Iterable[VariableReading], now: datetime) -> None:
+        """Insert or replace."""
+        rows = [
+            {
+                "station_number": number,
+                "ref": reading.ref,
+                "value": reading.value,
+                "mutability": reading.mutability,
+                "reported_at": now,
+            }
+            for reading in readings
+        ]
+        if rows:
+            self._connection.execute(upsert(self._connection, reported_variables), rows)

@@ -1,0 +1,293 @@
+"""Transactions and readings in SQL. See `csms.ports.TransactionBooks`.
+
+Guarantees
+* Readings and changed transactions are gathered and written in one statement per batch, before anything looks for them
+  and before the commit.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, select, update
+
+from forecourt.csms.records import Reading, Transaction, TransactionState
+from forecourt.domain.token import IdToken
+from forecourt.store.bulk import Many, NewRows
+from forecourt.store.kept import Kept
+from forecourt.store.partitions import Partitions, drop_before
+from forecourt.store.rows import Shape, inserted
+from forecourt.store.tables import readings, transactions
+
+_TRANSACTION: Final = Shape(Transaction, transactions)
+_READING: Final = Shape(Reading, readings)
+_ENCODER: Final = msgspec.json.Encoder()
+
+_STATION: Final = transactions.c.station_number == bindparam("station")
+_BY_NUMBER: Final = _TRANSACTION.select().where(transactions.c.number == bindparam("key"))
+_BY_WIRE_ID: Final = _TRANSACTION.select().where(_STATION, transactions.c.transaction_id == bindparam("key"))
+_BY_START_KEY: Final = _TRANSACTION.select().where(_STATION, transactions.c.start_key == bindparam("key"))
+_ACTIVE: Final = transactions.c.state == TransactionState.ACTIVE
+_PLACES: Final = {name: index for index, name in enumerate(_TRANSACTION.stored)}
+_READINGS: Final = NewRows(readings, (*_READING.stored, "digest"), only_new=True, ready=("samples",))
+_SAMPLES: Final = _READING.stored.index("samples")
+_MARK: Final = (
+    update(readings)
+    .where(
+        readings.c.station_number == bindparam("station"),
+        readings.c.at == bindparam("instant"),
+        readings.c.digest == bindparam("sum"),
+    )
+    .values(suspect=bindparam("mark"))
+)
+
+
+def _digest(reading: Reading, samples: bytes) -> int:
+    """Tells readings of one station and instant apart: by the transaction where there is one (its EVSE may be known
+    later only), else by the EVSE, and by what was sampled (`samples`, as it is kept)."""
+    place = reading.transaction_number or reading.reported_transaction_id or -reading.evse_id
+    return int.from_bytes(blake2b(b"%b %b" % (str(place).encode(), samples), digest_size=8).digest(), signed=True)
+
+
+def _row(reading: Reading) -> tuple[Any, ...]:
+    samples = _ENCODER.encode(reading.samples)
+    row = _READING.row(reading)
+    return (*row[:_SAMPLES], samples.decode(), *row[_SAMPLES + 1 :], _digest(reading, samples))
+
+
+@cache
+def _saving(places: tuple[int, ...]) -> Many:
+    """Sets these columns of a transaction."""
+    names = [_TRANSACTION.stored[place] for place in places]
+    if "id_token" in names:
+        names.append("id_token_key")
+    values: Any = {name: bindparam(f"new_{name}", type_=transactions.c[name].type) for name in names}
+    statement = update(transactions).where(transactions.c.number == bindparam("key")).values(values)
+    return Many(statement, [f"new_{name}" for name in names] + ["key"])
+
+
+class SqlTransactionBooks:
+    """See `csms.ports.TransactionBooks`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.pending: list[Reading] = []
+        self.kept: Kept[int, Transaction] = Kept()
+        self.numbers: Kept[tuple[int, str], int] = Kept()
+        self.flushes = 0
+        self._partitions = Partitions()
+
+    def add(self, transaction: Transaction, start_key: str | None = None) -> Transaction:
+        """Enter a new one."""
+        row = self._row(transaction)
+        del row["number"]
+        number = inserted(self._connection, insert(transactions), {"start_key": start_key, **row})
+        added = msgspec.structs.replace(transaction, number=number)
+        if transaction.transaction_id is None and transaction.reported_id is None:
+            added = msgspec.structs.replace(added, transaction_id=str(number))
+        self.kept.learn(number, msgspec.structs.replace(transaction, number=number))
+        self.kept.change(number, added)
+        if added.transaction_id is not None:
+            self.numbers.learn((added.station_number, added.transaction_id), number)
+        return added
+
+    def save(self, transaction: Transaction) -> None:
+        """Replace what is there."""
+        self.kept.change(transaction.number, transaction)
+
+    def get(self, organisation_id: int, number: int) -> Transaction | None:
+        """By its number, in this organisation."""
+        found = self._by_number(number)
+        return found if found is not None and found.organisation_id == organisation_id else None
+
+    def by_wire_id(self, station_number: int, transaction_id: str) -> Transaction | None:
+        """By the id on the wire."""
+        key = (station_number, transaction_id)
+        if key in self.numbers:
+            number = self.numbers[key]
+            return None if number is None else self._by_number(number)
+        return self._learnt(_BY_WIRE_ID, {"station": station_number, "key": transaction_id})
+
+    def by_start_key(self, station_number: int, start_key: str) -> Transaction | None:
+        """By what its start said."""
+        return self._learnt(_BY_START_KEY, {"station": station_number, "key": start_key})
+
+    def active_on(self, station_number: int, evse_id: int) -> list[Transaction]:
+        """Newest first."""
+        self.write_changed()
+        query = _TRANSACTION.select().where(
+            transactions.c.station_number == station_number, transactions.c.evse_id == evse_id, _ACTIVE
+        )
+        return _TRANSACTION.all(self._connection, query.order_by(transactions.c.number.desc()))
+
+    def active_of_token(self, organisation_id: int, id_token: IdToken) -> list[Transaction]:
+        """Newest first."""
+        self.write_changed()
+        query = _TRANSACTION.select().where(
+            transactions.c.organisation_id == organisation_id, transactions.c.id_token_key == id_token.key, _ACTIVE
+        )
+        return _TRANSACTION.all(self._connection, query.order_by(transactions.c.number.desc()))
+
+    def page(
+        self,
+        organisation_id: int,
+        *,
+        station_number: int | None,
+        id_token: str | None,
+        state: TransactionState | None,
+        orphan: bool | None,
+        started_from: datetime | None,
+        started_to: datetime | None,
+        before: int | None,
+        limit: int,
+    ) -> list[Transaction]:
+        """Newest first."""
+        self.write_changed()
+        column = transactions.c
+        query = _TRANSACTION.select().where(column.organisation_id == organisation_id)
+        if station_number is not None:
+            query = query.where(column.station_number == station_number)
+        if id_token is not None:
+            query = query.where(column.id_token_key == id_token.casefold())
+        if state is not None:
+            query = query.where(column.state == state)
+        if orphan is not None:
+            query = query.where(column.orphan == orphan)
+        if started_from is not None:
+            query = query.where(column.started_at >= started_from)
+        if started_to is not None:
+            query = query.where(column.started_at < started_to)
+        if before is not None:
+            query = query.where(column.number < before)
+        return _TRANSACTION.all(self._connection, query.order_by(column.number.desc()).limit(limit))
+
+    def _by_number(self, number: int) -> Transaction | None:
+        if number in self.kept:
+            return self.kept[number]
+        return self._learnt(_BY_NUMBER, {"key": number})
+
+    def _learnt(self, statement: Select[Any], values: dict[str, Any]) -> Transaction | None:
+        """What the database has, unless we know better."""
+        found = _TRANSACTION.one(self._connection, statement, values)
+        if found is None:
+            return None
+        if found.number in self.kept:
+            return self.kept[found.number]
+        self.kept.learn(found.number, found)
+        if found.transaction_id is not None:
+            self.numbers.learn((found.station_number, found.transaction_id), found.number)
+        return found
+
+    def write_changed(self) -> None:
+        """Write the transactions that have changed: before anything looks for their like."""
+        changed = self.kept.take_changed()
+        if changed:
+            alike: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
+            for number, before, after in changed:
+                row = _TRANSACTION.row(after)
+                if before is None:
+                    places = tuple(range(len(row)))
+                else:
+                    known = _TRANSACTION.row(before)
+                    places = tuple([place for place, value in enumerate(row) if value != known[place]])
+                if places:
+                    values = [row[place] for place in places]
+                    if _PLACES["id_token"] in places:
+                        values.append(None if after.id_token is None else after.id_token.casefold())
+                    alike.setdefault(places, []).append((*values, number))
+            for places, rows in alike.items():
+                _saving(places).run(self._connection, rows)
+            self.flushes += 1
+
+    def committed(self, *, keep: bool) -> None:
+        """The batch is in the database."""
+        self.kept.committed(keep=keep)
+        self.numbers.committed(keep=keep)
+
+    # Readings
+
+    def totals(self, organisation_id: int, started_from: datetime) -> tuple[int, float]:
+        """How many started since then, and the watt-hours of those that aren't suspect."""
+        self.write_changed()
+        right = case((transactions.c.suspect.is_(None), transactions.c.energy_wh), else_=0.0)
+        query = select(func.count(), func.coalesce(func.sum(right), 0.0)).where(
+            transactions.c.organisation_id == organisation_id, transactions.c.started_at >= started_from
+        )
+        count, energy_wh = self._connection.execute(query).one()
+        return int(count), float(energy_wh)
+
+    def count_active(self, organisation_id: int) -> int:
+        """How many run."""
+        self.write_changed()
+        query = select(func.count()).where(transactions.c.organisation_id == organisation_id, _ACTIVE)
+        return int(self._connection.execute(query).scalar_one())
+
+    def add_readings(self, readings: Sequence[Reading]) -> None:
+        """Keep them, with the rest of the batch."""
+        self.pending.extend(readings)
+
+    def flush(self) -> None:
+        """Write what was left for the end of the batch."""
+        self.write_changed()
+        if self.pending:
+            self._partitions.make_room(self._connection, max(reading.received_at for reading in self.pending))
+            _READINGS.insert(self._connection, [_row(reading) for reading in self.pending])
+            self.pending = []
+            self.flushes += 1
+
+    def readings(
+        self,
+        *,
+        station_number: int,
+        transaction_number: int | None,
+        evse_id: int | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+    ) -> list[Reading]:
+        """Ascending by time."""
+        self.flush()
+        query = _READING.select().where(readings.c.station_number == station_number)
+        if transaction_number is not None:
+            query = query.where(readings.c.transaction_number == transaction_number)
+        if evse_id is not None:
+            query = query.where(readings.c.evse_id == evse_id)
+        if since is not None:
+            query = query.where(readings.c.at >= since)
+        if until is not None:
+            query = query.where(readings.c.at < until)
+        query = query.order_by(readings.c.at, readings.c.digest).limit(limit)
+        return _READING.all(self._connection, query)
+
+    def mark_readings(self, transaction_number: int, marks: Sequence[tuple[Reading, str | None]]) -> None:  # noqa: ARG002
+        """Set what is suspect about them."""
+        rows = [
+            {
+                "station": reading.station_number,
+                "instant": reading.at,
+                "sum": _digest(reading, _ENCODER.encode(reading.samples)),
+                "mark": mark,
+            }
+            for reading, mark in marks
+        ]
+        self._connection.execute(_MARK, rows)
+
+    def place_readings(self, transaction_number: int, evse_id: int) -> None:
+        """Say at which EVSE those were that came before it was known."""
+        self.flush()
+        query = update(readings).where(readings.c.transaction_number == transaction_number, readings.c.evse_id == 0)
+        self._connection.execute(query, {"evse_id": evse_id})
+
+    def forget_readings(self, before: datetime) -> int:
+        """Gives how many there were."""
+        dropped = drop_before(self._connection, before)
+        return dropped + self._connection.execute(delete(readings).where(readings.c.at < before)).rowcount
+
+    @staticmethod
+    def _row(transaction: Transaction) -> dict[str, Any]:
+        row = _TRANSACTION.values(transaction)
+        row["id_token_key"] = None if transaction.id_token is None else transaction.id_token.casefold()
+        return row

@@ -1,0 +1,236 @@
+"""The writer's side of the books: a batch of units, one transaction, one commit.
+
+Guarantees
+* A unit that raises leaves nothing, and the others of its batch are not touched. When a batch can't be committed as a
+  whole its units are tried one by one, and only those fail that can't be committed by themselves.
+* A conflict with another process is run again, some times. A database that is gone is waited for, `PATIENCE_S` in
+  all: a station that waits for its answer loses nothing, one that is refused may give up.
+* A unit is never committed twice. Where a connection broke during a commit, PostgreSQL is asked what became of it.
+* What was committed is known (`Kept`) only while nobody else writes: on SQLite.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from forecourt.csms.measures import StoreMeasures
+from forecourt.csms.ports import Books, StoreUnavailable
+from forecourt.csms.records import Event
+from forecourt.store.books import SqlBooks
+from forecourt.store.engines import Passing, is_postgresql, passing
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 20.0
+_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+_CONFLICTS_IN_A_ROW: Final = 10
+
+_TRANSACTION_ID: Final = text("SELECT CAST(pg_current_xact_id() AS text)")
+_BECAME: Final = text("SELECT pg_xact_status(CAST(:id AS xid8))")
+
+
+class Job(NamedTuple):
+    """A unit of work, and who waits for it."""
+
+    unit: Callable[[Books], Any]
+    future: "asyncio.Future[Any]"
+
+
+class Outcome(NamedTuple):
+    """What became of a job."""
+
+    future: "asyncio.Future[Any]"
+    result: Any
+    error: BaseException | None
+
+
+class Writer:
+    """One connection that writes batches. Used from one thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        unlogged: Iterable[str],
+        patience_s: float = PATIENCE_S,
+        measures: StoreMeasures | None = None,
+    ) -> None:
+        self._engine = engine
+        self._measures = measures or StoreMeasures()
+        self._unlogged = frozenset(unlogged)
+        self._patience_s = patience_s
+        self._shared = is_postgresql(engine)
+        self._connection: Connection | None = None
+        self._books: SqlBooks | None = None
+        self._savepoint: _Savepoint
+
+    def close(self) -> None:
+        """The connection isn't needed any more."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def connection(self) -> Connection:
+        """The one that is written on, made when it is first needed."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            self._savepoint = _Savepoint(self._connection)
+        return self._connection
+
+    def write(self, jobs: Sequence[Job]) -> tuple[list[Outcome], list[Event]]:
+        """Run `jobs` and commit; what became of each, and what is to be told."""
+        try:
+            return self._patiently(jobs)
+        except (SQLAlchemyError, _BatchFailed) as error:
+            if len(jobs) == 1:
+                self._measures.failed_units += 1
+                return [Outcome(jobs[0].future, None, _translated(_cause(error)))], []
+            log.warning("a commit of %d units failed, they are tried one by one: %s", len(jobs), error)
+        outcomes: list[Outcome] = []
+        events: list[Event] = []
+        for job in jobs:
+            own, told = self.write([job])
+            outcomes += own
+            events += told
+        return outcomes, events
+
+    def _patiently(self, jobs: Sequence[Job]) -> tuple[list[Outcome], list[Event]]:
+        until_s = time.monotonic() + self._patience_s
+        tries = conflicts = 0
+        while True:
+            try:
+                return self._once(jobs, until_s)
+            except (SQLAlchemyError, _BatchFailed) as error:
+                self._books = None  # what it knew may not be so
+                trouble = passing(_cause(error))
+                if trouble is not None:
+                    self._measures.retries[trouble.value] += 1
+                if trouble is Passing.CONFLICT and conflicts < _CONFLICTS_IN_A_ROW:
+                    conflicts += 1
+                    continue
+                if trouble is not Passing.GONE or time.monotonic() >= until_s:
+                    raise
+                if tries == 0:
+                    log.warning("the database is gone, it is waited for: %s", error)
+                time.sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
+                tries += 1
+
+    def _once(self, jobs: Sequence[Job], until_s: float) -> tuple[list[Outcome], list[Event]]:
+        begun_s = time.perf_counter()
+        connection = self.connection()
+        books = self._books = self._books or SqlBooks(connection, self._unlogged)
+        transaction = connection.begin()
+        try:
+            outcomes = [self._run(job, books) for job in jobs]
+            events = books.flush()
+            transaction_id = connection.execute(_TRANSACTION_ID).scalar_one() if self._shared else None
+        except BaseException:
+            transaction.rollback()
+            raise
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            transaction.rollback()
+            if transaction_id is None or passing(error) is not Passing.GONE:
+                raise
+            if not self._was_committed(transaction_id, until_s):
+                raise
+        books.committed(keep=not self._shared)
+        self._measures.batch_units.observe(len(jobs))
+        self._measures.commit_s.observe(time.perf_counter() - begun_s)
+        return outcomes, events
+
+    def _run(self, job: Job, books: SqlBooks) -> Outcome:
+        mark = books.mark()
+        self._savepoint.arm()
+        try:
+            result = job.unit(books)
+        except Exception as error:
+            # After an error of its own PostgreSQL does nothing more in a transaction that has no savepoint.
+            broken = isinstance(error, DBAPIError) and self._shared and not self._savepoint.is_open
+            if broken or passing(error) is not None:
+                raise _BatchFailed from error
+            self._savepoint.undo()
+            if not books.back_to(mark):
+                raise _BatchFailed from error
+            return Outcome(job.future, None, _translated(error))
+        self._savepoint.done()
+        return Outcome(job.future, result, None)
+
+    def _was_committed(self, transaction_id: str, until_s: float) -> bool:
+        """What became of a commit whose answer was lost; asked on a connection of its own."""
+        while True:
+            try:
+                with self._engine.connect() as other:
+                    became = other.execute(_BECAME, {"id": transaction_id}).scalar_one()
+                if became != "in progress":
+                    log.warning("a commit without an answer was %s", became)
+                    return bool(became == "committed")
+            except DBAPIError as error:
+                if passing(error) is None:
+                    raise
+            if time.monotonic() >= until_s:
+                log.error("nobody can say what became of a commit: its units count as failed")
+                return False
+            time.sleep(_PAUSES_S[-1])
+
+
+class _BatchFailed(Exception):  # noqa: N818
+    """A unit failed in a way that others of its batch can't be kept."""
+
+
+class _Savepoint:
+    """A savepoint for each unit that writes; who only looks, or leaves its writes for the end, needs none."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._armed = False
+        self.is_open = False
+        """Whether the unit has one."""
+        event.listen(connection, "before_cursor_execute", self._before)
+
+    def arm(self) -> None:
+        """A unit begins."""
+        self._armed, self.is_open = True, False
+
+    def done(self) -> None:
+        """It has ended well."""
+        self._armed = False
+        if self.is_open:
+            self._run("RELEASE SAVEPOINT unit")
+
+    def undo(self) -> None:
+        """It has failed."""
+        self._armed = False
+        if self.is_open:
+            self._run("ROLLBACK TO SAVEPOINT unit")
+            self._run("RELEASE SAVEPOINT unit")
+
+    def _before(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if self._armed and not self.is_open and not statement.startswith("SELECT"):
+            self.is_open = True
+            self._run("SAVEPOINT unit")
+
+    def _run(self, statement: str) -> None:
+        cursor = self._connection.connection.cursor()
+        try:
+            cursor.execute(statement)
+        except Exception as error:
+            raise _BatchFailed from error
+        finally:
+            cursor.close()
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.__cause__ if isinstance(error, _BatchFailed) and error.__cause__ is not None else error
+
+
+def _translated(error: BaseException) -> BaseException:
+    if isinstance(error, DBAPIError):
+        unavailable = StoreUnavailable(str(error.orig))
+        unavailable.__cause__ = error
+        return unavailable
+    return error

@@ -1,0 +1,122 @@
+"""The commands that ask a running CSMS, against a real one: tables, JSON, imports, exit codes, settings."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api import houses
+from tests.api.houses import House
+from tests.client.test_client import key_of
+from typer.testing import CliRunner, Result
+
+from forecourt.app.main import app
+from forecourt.app.running import Exit
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with houses.house(tmp_path) as made:
+        yield made
+
+
+async def run(made: House | None, *arguments: str, **environment: str | None) -> Result:
+    env: dict[str, str | None] = {"FORECOURT_CLIENT_CONFIG": "/nowhere", "COLUMNS": "200", **environment}
+    if made is not None:
+        env |= {"FORECOURT_URL": made.url, "FORECOURT_KEY": key_of(made)}
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, list(arguments), env=env))
+
+
+async def test_stations_tokens_and_transactions(house: House) -> None:
+    assert (await run(house, "stations", "list")).stdout == "none\n"
+    await house.ask("POST", "/stations", 201, json={"id": "CS/1", "name": "Yard"})
+    listed = await run(house, "stations", "list")
+    assert listed.exit_code == Exit.OK, listed.output
+    assert [line.split()[:3] for line in listed.stdout.splitlines()] == [
+        ["station", "name", "connected"],
+        ["CS/1", "Yard", "no"],
+    ]
+    assert (await run(house, "stations")).stdout == listed.stdout
+    shown = await run(house, "stations", "show", "CS/1", "--json")
+    assert json.loads(shown.stdout)["name"] == "Yard"
+    put = await run(house, "tokens", "put", "T", "--standing", "Blocked", "--expires-at", "2030-01-01", "--json")
+    assert json.loads(put.stdout)["expires_at"] == "2030-01-01T00:00:00Z"
+    assert "Blocked" in (await run(house, "tokens", "list")).stdout
+    assert (await run(house, "tokens", "remove", "T")).exit_code == Exit.OK
+    async with house.station("CS-2") as station:
+        start = {"connectorId": 1, "idTag": "X", "meterStart": 0, "timestamp": "2026-01-01T00:00:00Z"}
+        await station.call("StartTransaction", start)
+    (line,) = (await run(house, "transactions", "list", "--station", "CS-2", "--json")).stdout.splitlines()
+    assert (json.loads(line)["station_id"], json.loads(line)["id_token"]) == ("CS-2", "X")
+    assert json.loads((await run(house, "transactions", "show", "1", "--json")).stdout)["number"] == 1
+
+
+async def test_commands_end_with_what_the_station_said(house: House) -> None:
+    def answer(action: str, payload: Any) -> Any:
+        return {"status": "Rejected" if action == "ClearCache" else "Accepted"}
+
+    async with house.station("CS-1", answer) as station:
+        done = await run(house, "command", "reset", "CS-1", "--hard")
+        assert (done.exit_code, done.stdout) == (Exit.OK, 'CS-1: Reset accepted\n{"status":"Accepted"}\n')
+        assert json.loads(await station.frames.get())[3] == {"type": "Hard"}
+        assert (await run(house, "command", "clear-cache", "CS-1")).exit_code == Exit.FAILED
+        raw = await run(house, "command", "raw", "CS-1", "GetConfiguration", '{"key": []}', "--json")
+        assert (raw.exit_code, json.loads(raw.stdout)["payload"]) == (Exit.OK, {"key": []})
+        sent = await run(house, "command", "send", "reset", "CS-1", '{"reset_type": "Immediate"}')
+        assert sent.exit_code == Exit.OK, sent.output
+        started = await run(house, "command", "start", "CS-1", "T", "--evse", "1")
+        assert started.exit_code == Exit.OK, started.output
+    await house.ask("POST", "/stations", 201, json={"id": "away"})
+    away = await run(house, "command", "unlock", "away", "1")
+    assert (away.exit_code, away.stdout) == (
+        Exit.FAILED,
+        "away: UnlockConnector offline: the station is not connected\n",
+    )
+
+
+async def test_lists_are_imported(house: House, tmp_path: Path) -> None:
+    tokens, stations = tmp_path / "tokens.csv", tmp_path / "stations.csv"
+    tokens.write_text("id_tag,note\nA,one\nB,two\n")
+    stations.write_text("charge_box_id,description\nCP1,Yard\nCP2,\n")
+    assert (await run(house, "tokens", "import", str(tokens))).stdout == "2 tokens entered\n"
+    for entered in (2, 0):
+        done = await run(house, "stations", "import", str(stations))
+        assert done.stdout == f"{entered} of 2 stations entered\n"
+    assert {one["id"]: one["name"] for one in (await house.get("/stations"))["items"]} == {"CP1": "Yard", "CP2": None}
+    tokens.write_text("id_tag\nA\n\nA\n")
+    wrong = await run(house, "tokens", "import", str(tokens))
+    assert (wrong.exit_code, "line 4" in wrong.stderr) == (Exit.USAGE, True)
+
+
+async def test_events_are_followed(house: House) -> None:
+    async with house.station("CS-1"):
+        pass
+    done = await run(house, "events", "--type", "station.booted", "--after", "0", "--most", "1", "--json")
+    assert json.loads(done.stdout)["station_id"] == "CS-1"
+    done = await run(house, "events", "--after", "0", "--most", "1")
+    assert "station.connected CS-1" in done.stdout
+
+
+async def test_exit_codes_say_whose_fault_it_is(house: House) -> None:
+    assert (await run(house, "stations", "show", "none")).exit_code == Exit.FAILED
+    assert (await run(house, "transactions", "list", "--station", "none")).exit_code == Exit.FAILED
+    assert (await run(house, "command", "raw", "CS-1", "Reset", "no json")).exit_code == Exit.USAGE
+    assert (await run(house, "command", "send", "reset", "CS-1", '{"reset_type": "x"}')).exit_code == Exit.USAGE
+    assert (await run(house, "command")).exit_code == Exit.USAGE
+    nobody = await run(None, "tokens", "list", FORECOURT_URL=house.url)
+    assert (nobody.exit_code, "API key is needed" in nobody.stderr) == (Exit.FAILED, True)
+    refused = await run(None, "command", "reset", "CS-1", FORECOURT_URL="http://127.0.0.1:9")
+    assert refused.exit_code == Exit.UNAVAILABLE
+
+
+async def test_settings_come_from_a_file_too(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "client.toml"
+    file.write_text(f'url = "{house.url}"\nkey = "{key_of(house)}"\n')
+    done = await run(None, "stations", "list", FORECOURT_CLIENT_CONFIG=str(file))
+    assert (done.exit_code, done.stdout) == (Exit.OK, "none\n")
+    file.write_text("urll = 1\n")
+    wrong = await run(None, "stations", "list", FORECOURT_CLIENT_CONFIG=str(file))
+    assert (wrong.exit_code, "urll" in wrong.stderr) == (Exit.USAGE, True)
+    assert key_of(house) not in wrong.stderr

@@ -1,0 +1,14 @@
+"""What all tests share: no test depends on how fast the machine is."""
+
+import pytest
+from hypothesis import settings
+
+from tests import databases
+
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Take away the databases that were made on a server."""
+    databases.drop_all()

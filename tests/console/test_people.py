@@ -1,0 +1,84 @@
+"""Signing in, and what each role gets to see; what the page leaves out, the API refuses."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from forecourt.csms import people, stations
+from forecourt.csms.people import UserFields
+from forecourt.csms.people_records import Role
+from tests.console.browsers import PATIENCE_S, a_page, barriers, picture
+from tests.console.sites import address_of, locked_csms
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="package"),
+    pytest.mark.xdist_group("console"),
+    pytest.mark.timeout(PATIENCE_S),
+]
+PASSWORD = "correct horse battery staple"
+
+
+async def test_a_viewer_sees_and_commands_nothing(browser: Browser, tmp_path: Path) -> None:
+    async with locked_csms(tmp_path) as csms, a_page(browser) as page:
+        await stations.create_station(csms.context, "CP 1", stations.StationFields())
+        _, once = await people.create_user(csms.context, UserFields(name="vera", role=Role.VIEWER))
+        await page.goto(address_of(csms))
+        await _sign_in(page, "vera", "wrong")
+        await expect(page.get_by_role("alert")).to_contain_text("Name or password is wrong.")
+        assert await barriers(page) == []
+        await picture(page, "sign-in")
+        await _sign_in(page, "vera", once)
+        await page.get_by_label("Password you came with").fill(once)
+        await page.get_by_label("New password").fill(PASSWORD)
+        await page.get_by_role("button", name="Set").click()
+
+        await expect(page.locator("a.tile", has_text="CP 1")).to_have_attribute("data-state", "offline")
+        await expect(page.get_by_text("has never connected")).to_be_visible()
+        await expect(page.get_by_role("link", name="Administration")).to_have_count(0)
+        await expect(page.get_by_role("link", name="Keys")).to_have_count(0)
+        await page.locator("a.tile", has_text="CP 1").click()
+        await expect(page.get_by_role("tab", name="Now")).to_be_visible()
+        await expect(page.get_by_role("button", name="Start", exact=True)).to_have_count(0)
+        await expect(page.get_by_role("button", name="More")).to_have_count(0)
+
+        # The page only leaves out what the API refuses.
+        refused = await page.evaluate(
+            """async () => {
+                const me = await (await fetch("/api/v1/me")).json();
+                const headers = { "content-type": "application/json", "x-csrf-token": me.csrf_token };
+                const body = JSON.stringify({ station_id: "CP 1" });
+                return (await fetch("/api/v1/commands/CLEAR_CACHE", { method: "POST", headers, body })).status;
+            }"""
+        )
+        assert refused == 403
+        await page.get_by_role("button", name="You and your settings").click()
+        await page.get_by_role("menuitem", name="Sign out").click()
+        await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def _sign_in(page: Page, name: str, password: str) -> None:
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_role("textbox", name="Password").fill(password)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+async def test_pages_are_served_with_a_strict_policy(tmp_path: Path) -> None:
+    async with locked_csms(tmp_path) as csms, httpx.AsyncClient(base_url=address_of(csms), timeout=60) as client:
+        pages = [
+            await client.get(path, headers={"accept": "text/html"}) for path in ("/", "/stations/CP%201", "/d/1-x")
+        ]
+        nonces = set()
+        for page in pages:
+            policy = page.headers["content-security-policy"]
+            assert page.status_code == 200
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert page.headers["cache-control"] == "no-store"
+            nonces.add(policy.partition("'nonce-")[2].partition("'")[0])
+        assert len(nonces) == len(pages), "each answer has a nonce of its own"
+        assert (await client.get("/api/v1/stations", headers={"accept": "text/html"})).status_code == 401
+        assert (await client.get("/assets/../pages.py")).status_code == 404
+        assert (await client.post("/")).status_code in {404, 405}
+        assert (await client.head("/", headers={"accept": "text/html"})).content == b""

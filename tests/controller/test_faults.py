@@ -1,0 +1,90 @@
+"""No fault of protocol, stations, links, meters, clocks or the controller itself overloads a node (`controller.md` §3).
+
+`fault_world` tells the stories. A *fault hour* is an hour of a site's virtual time in which at least one fault began or
+lasted, after commissioning. The fast tier plays a few; `-m slow` plays `SHARDS` times `STORIES` stories of `HOURS`
+each: more than 20,000 fault hours, in shards for `pytest -n`, a minute or two of one core each.
+
+That the suite can fail is shown on controllers with one rule broken each (`broken_rules`).
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from forecourt.controller.settings import ControllerSettings
+from tests.controller import broken_rules
+from tests.controller.fault_sites import generated_site
+from tests.controller.fault_world import Fault, FaultWorld, Trouble
+
+SHARDS, STORIES, HOURS = 24, 43, 20
+WITHOUT_DISOBEDIENCE = set(Fault) - {Fault.DISOBEY}
+
+
+class Played:
+    """Some stories, added up."""
+
+    def __init__(self) -> None:
+        self.fault_hours = 0
+        self.faults: Counter[Fault] = Counter()
+        self.charged_ah = 0.0
+
+    def play(self, seeds: range, hours: float) -> None:
+        for seed in seeds:
+            world = FaultWorld(generated_site(seed), seed)
+            overloads = world.run(hours)
+            assert overloads == [], f"seed {seed}: " + "; ".join(one.text() for one in overloads[:3])
+            self.fault_hours += world.fault_hours
+            self.faults += world.faults
+            self.charged_ah += world.charged_ah
+
+
+def test_nothing_is_overloaded_while_everything_goes_wrong() -> None:
+    played = Played()
+    played.play(range(3), 8)
+    assert played.fault_hours == 24
+    assert set(played.faults) == WITHOUT_DISOBEDIENCE, "each kind of fault has happened"
+    assert played.charged_ah > 24 * 8, "and cars were charged all the same"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_twenty_thousand_fault_hours(shard: int, record_property: Callable[[str, object], None]) -> None:
+    played = Played()
+    played.play(range(1_000 + shard * STORIES, 1_000 + (shard + 1) * STORIES), HOURS)
+    record_property("fault_hours", played.fault_hours)
+    record_property("faults", dict(played.faults))
+    assert set(played.faults) == WITHOUT_DISOBEDIENCE
+    assert played.fault_hours * SHARDS >= 20_000
+
+
+BROKEN: dict[str, tuple[dict[str, Any], Trouble]] = {
+    "raise before reduce": ({"make": broken_rules.raises_first}, Trouble()),
+    "evidence not awaited": ({"make": broken_rules.without_evidence}, Trouble(slow_cars=0.5, drop=0.2)),
+    "lease ignored": ({"make": broken_rules.without_leases}, Trouble(link_s=800.0)),
+    "a lost station counts as fallen back": ({"make": broken_rules.lost_is_gone}, Trouble(link_s=800.0)),
+    "timeout counted as new": ({"make": broken_rules.silence_is_consent}, Trouble(drop=0.3)),
+    "refusal counted as new": ({"make": broken_rules.refusal_is_consent}, Trouble(reject=0.3, meter_s=1000.0)),
+    "restart forgets exposures": ({"remember": broken_rules.forgotten}, Trouble(kill_s=900.0)),
+    "skew ignored": ({"settings": ControllerSettings(lease_grace_s=1e-3)}, Trouble(link_s=800.0, skew_s=600.0)),
+}
+"""What is broken, and the faults under which it shows soon."""
+
+SEEDS = range(16)
+QUICK = ("raise before reduce", "lease ignored", "timeout counted as new")
+
+
+@pytest.mark.parametrize(
+    "rule", [rule if rule in QUICK else pytest.param(rule, marks=pytest.mark.slow) for rule in BROKEN]
+)
+def test_a_broken_rule_is_found(rule: str) -> None:
+    broken, trouble = BROKEN[rule]
+    for seed in SEEDS:
+        world = FaultWorld(generated_site(seed), seed, trouble=trouble, **broken)
+        if world.run(6, stop_at_overload=True):
+            break
+    else:
+        pytest.fail(f"no overload in {len(SEEDS)} stories")
+    right = FaultWorld(generated_site(seed), seed, trouble=trouble)
+    assert right.run(6) == [], "the same story with the rule kept"

@@ -1,0 +1,39 @@
+"""A CSMS in a process of its own, to be killed: `python -m tests.csms.victim DATABASE`. Says its port on a line."""
+
+import asyncio
+import itertools
+import sys
+import uuid
+
+from forecourt.bus.in_process import InProcessBus
+from forecourt.csms import commands
+from forecourt.csms.ports import Context
+from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy, UnknownTokenPolicy
+from forecourt.dialect.v16 import V16
+from forecourt.net.clock import RealClock
+from forecourt.net.csms_session import CsmsServer
+from forecourt.store.sql import open_store
+
+STATIONS = 8
+
+
+async def main(database: str) -> None:
+    """Serve until killed, and keep asking things of stations."""
+    settings = CsmsSettings(
+        unknown_stations=UnknownStationPolicy.ACCEPT, unknown_tokens=UnknownTokenPolicy.ACCEPT, command_timeout_s=2.0
+    )
+    store = await open_store(database, publish=lambda events: bus.publish(events))  # noqa: PLW0108
+    bus = InProcessBus(lambda after, limit: store.read(lambda books: books.events.after(after, limit)))
+    context = Context(store=store, bus=bus, clock=RealClock(), new_id=lambda: str(uuid.uuid4()), settings=settings)
+    server = CsmsServer(context, {"ocpp1.6": V16})
+    await server.start(port=0)
+    print(server.port, flush=True)
+    for number in itertools.count():
+        await asyncio.sleep(0.01)
+        station_id = f"CS{number % STATIONS}"
+        if await store.read(lambda books, name=station_id: books.stations.by_identity(name)) is not None:  # type: ignore[misc]
+            await commands.issue_raw(context, station_id, "ClearCache", b"{}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
