@@ -118,7 +118,9 @@ def test_4_9_without_a_lock_too_the_way_from_reserved_leads_over_preparing() -> 
     reserve(bench)
     bench.plug(1)
     bench.ask(r.RequestStartTransaction(id_token=ALICE, evse_id=1))
-    assert bench.states(1) == ["Available", "Reserved", "Occupied", "SuspendedEV"]
+    assert bench.states(1) == ["Available", "Reserved", "Occupied"]
+    bench.run(2)
+    assert bench.states(1)[-1] == "SuspendedEV", "the car has had its moment to take what is offered"
 
 
 def test_tc_h_02_elsewhere_a_plug_is_shown_and_the_reservation_still_holds() -> None:

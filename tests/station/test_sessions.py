@@ -41,7 +41,7 @@ def ended(bench: Bench) -> TransactionEnded:
 def test_tc_003_plug_in_first() -> None:
     bench = Bench()
     bench.charging()
-    assert bench.states() == ["Available", "Occupied", "SuspendedEV", "Charging"]
+    assert bench.states() == ["Available", "Occupied", "Charging"], "a car that answers at once suspends nothing"
     assert authorizations(bench) == ["ALICE"]
     started = bench.csms.told(TransactionStarted)[0]
     assert (started.evse_id, started.id_token, energy_wh(started.meter_values)) == (1, ALICE, 1000.0)

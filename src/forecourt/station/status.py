@@ -2,7 +2,8 @@
 
 Guarantees
 * Every change is told once it has lasted MinimumStatusDuration, stamped with the instant of the change (OCPP 1.6 §4.9
-  with errata 3.19); a trigger does not wait.
+  with errata 3.19); a trigger does not wait. A car that has just been offered energy for the first time has a moment to
+  take it before it is told to be what holds charging up (SuspendedEV).
 * EVSE 0 knows only Available, Unavailable and Faulted (OCPP 1.6 §4.9). While it is Faulted, all EVSEs are.
 * After the station was accepted all states are told (errata 3.22); after a mere reconnect only those that changed while
   it was offline, and those whose message got lost.
@@ -12,11 +13,13 @@ Guarantees
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from forecourt.domain.events import ChargingStateReported, ConnectorStatusReported, Notice
 from forecourt.domain.station import Capabilities, ConnectorError, ConnectorStatus
+from forecourt.domain.transaction import ChargingState
 from forecourt.station.calls import Calls, ForStatus, ShownState
 from forecourt.station.error_codes import with_required_code
 from forecourt.station.evse import Evse, error_of
@@ -24,6 +27,9 @@ from forecourt.station.inputs import CallFailure, Fault
 from forecourt.station.turn import Turn
 from forecourt.station.variable_table import MINIMUM_STATUS_DURATION, REQUIRED_ERROR_CODES
 from forecourt.station.variables import Variables
+
+_CAR_ANSWERS_WITHIN_S: Final = 2.0
+"""For a car to go from state B to C of IEC 61851-1 once it is offered energy."""
 
 
 class _Line(msgspec.Struct, kw_only=True):
@@ -34,6 +40,13 @@ class _Line(msgspec.Struct, kw_only=True):
     since_at: datetime
     told: ShownState | None = None
     lost: bool = False
+
+    def duration_s(self, minimum_s: float) -> float:
+        """How long the current state has to last before it is told."""
+        begins = self.told is not None and self.told.charging_state is None
+        if begins and self.current.charging_state is ChargingState.SUSPENDED_EV:
+            return max(minimum_s, _CAR_ANSWERS_WITHIN_S)
+        return minimum_s
 
 
 class Ground:
@@ -87,7 +100,7 @@ class Status:
                 line.current, line.since_s, line.since_at = shown, turn.now.elapsed_s, turn.at
             # Before the first telling there is nothing to compare with: `tell_all` does that once accepted.
             changed = line.told is not None and line.told != line.current
-            if changed and turn.now.elapsed_s >= line.since_s + duration_s:
+            if changed and turn.now.elapsed_s >= line.since_s + line.duration_s(duration_s):
                 self._tell(evse_id, line, line.since_at, turn)
 
     def next_deadline_s(self) -> float | None:
@@ -95,8 +108,11 @@ class Status:
         if not self._calls.may_speak:
             return None
         duration_s = self._variables.integer(MINIMUM_STATUS_DURATION)
-        waiting = [line.since_s for line in self._lines.values() if line.told not in {None, line.current}]
-        return min(waiting) + duration_s if waiting else None
+        lines = self._lines.values()
+        waiting = [
+            line.since_s + line.duration_s(duration_s) for line in lines if line.told not in {None, line.current}
+        ]
+        return min(waiting, default=None)
 
     def tell_all(self, turn: Turn, evse_ids: Iterable[int] | None = None) -> None:
         """Tell the states as they are now, of `evse_ids` or of all."""
