@@ -311,7 +311,8 @@ class MqttHardware:
 
     def _display(self, shown: ShowPrices) -> None:
         self.display.show(shown)
-        words = DisplayShown(shown.about, shown.text, shown.cost, shown.language, shown.qr_code_text)
+        whose = None if shown.id_token is None else shown.id_token.value
+        words = DisplayShown(shown.about, shown.text, shown.cost, shown.language, shown.qr_code_text, whose)
         topic = "stack/display" if shown.evse_id is None else "stack/evse/{n}/display"
         self.publish(told(topic, words, evse_id=shown.evse_id))
 

@@ -303,6 +303,8 @@ class DisplayShown(msgspec.Struct, frozen=True):
     cost: str | None
     language: str
     qr_code_text: str | None
+    id_token: str | None
+    """Whose price it is, where it is somebody's."""
 
 
 class EvCertificateGiven(msgspec.Struct, frozen=True):

@@ -89,7 +89,7 @@ def _token_answered(parts: Parts, purpose: ForToken, answer: Any, turn: Turn) ->
             _heard_of(parts, purpose.id_token, info, turn)
         else:  # the contract is worth nothing, whatever the token is
             info = IdTokenInfo(status=AuthorizationStatus.INVALID)
-        verdict = authorizer.answered(purpose.attempt_id, info)
+        verdict = authorizer.answered(purpose.attempt_id, info, turn)
     else:
         verdict = authorizer.failed(purpose.attempt_id, turn)
     if verdict is not None:

@@ -13,6 +13,9 @@ Guarantees
   the eMAID is judged as any token is (application note on ISO 15118 §5; OCPP 2.0.1 C07).
 * A question whose answer does not come, or is an error, is decided as if the station were offline.
 * Every question ends in exactly one `Verdict`.
+* Where costs are shown and WaitForSetUserPriceTimeout says so, the verdict on a token that the CSMS has just accepted
+  waits for the price that the CSMS has for it (SetUserPrice), so that whoever acts on the verdict knows the price. No
+  price within that time, or no connection any more: the verdict stands without one (the key is libocpp's).
 """
 
 from collections.abc import Callable
@@ -27,7 +30,7 @@ from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenInfo
 from forecourt.domain.variable import VariableRef
 from forecourt.station.calls import Calls, ForToken
 from forecourt.station.effects import Urgency
-from forecourt.station.extension_variables import OFFLINE_VALIDATION
+from forecourt.station.extension_variables import COSTS_SHOWN, OFFLINE_VALIDATION, PRICE_PATIENCE_MS
 from forecourt.station.turn import Turn
 from forecourt.station.variable_table import (
     LOCAL_AUTHORIZE_OFFLINE,
@@ -78,7 +81,7 @@ class Verdict(msgspec.Struct, Generic[T], frozen=True):
 class Authorizer(Generic[T]):
     """The questions that are open. `T`: what a token is wanted for, handed back with the verdict."""
 
-    __slots__ = ("_calls", "_checks", "_last_id", "_open", "_variables")
+    __slots__ = ("_calls", "_checks", "_last_id", "_open", "_priced", "_unpriced", "_variables")
 
     def __init__(self, variables: Variables, calls: Calls, checks: tuple[LocalCheck, ...] = ()) -> None:
         self._variables = variables
@@ -86,6 +89,10 @@ class Authorizer(Generic[T]):
         self._calls = calls
         self._last_id = 0
         self._open: dict[int, tuple[IdToken, T, Contract | None]] = {}
+        self._priced: set[str] = set()
+        """Tokens being asked about whose price has come already."""
+        self._unpriced: list[tuple[float, Verdict[T]]] = []
+        """Verdicts that wait for a price, with when they wait no longer, on the protocol's clock."""
 
     def known(self, id_token: IdToken, at: datetime) -> IdTokenInfo | None:
         """What the station itself knows of a token; None: nothing."""
@@ -114,13 +121,39 @@ class Authorizer(Generic[T]):
         return None
 
     def is_open(self, id_token: IdToken) -> bool:
-        """Whether the CSMS is being asked about this token."""
-        return any(token.key == id_token.key for token, _, _ in self._open.values())
+        """Whether the CSMS is being asked about this token, or for its price."""
+        waiting = any(verdict.id_token.key == id_token.key for _, verdict in self._unpriced)
+        return waiting or self._is_asked(id_token)
 
-    def answered(self, attempt_id: int, info: IdTokenInfo) -> Verdict[T] | None:
-        """The CSMS has answered."""
+    def answered(self, attempt_id: int, info: IdTokenInfo, turn: Turn) -> Verdict[T] | None:
+        """The CSMS has answered. None: the verdict waits for the price."""
         question = self._open.pop(attempt_id, None)
-        return None if question is None else Verdict(question[0], question[1], info, online=True)
+        if question is None:
+            return None
+        verdict = Verdict(question[0], question[1], info, online=True)
+        priced = verdict.id_token.key in self._priced
+        if not self._is_asked(verdict.id_token):
+            self._priced.discard(verdict.id_token.key)
+        patience_s = self._variables.integer(PRICE_PATIENCE_MS) / 1000
+        if priced or not verdict.accepted or not patience_s or not self._variables.boolean(COSTS_SHOWN):
+            return verdict
+        self._unpriced.append((turn.now.protocol_s + patience_s, verdict))
+        return None
+
+    def price_came(self, id_token: IdToken) -> list[Verdict[T]]:
+        """The CSMS has said what this token pays: the verdicts that have waited for it."""
+        if self._is_asked(id_token):
+            self._priced.add(id_token.key)
+        return self._release(lambda _, verdict: verdict.id_token.key == id_token.key)
+
+    def unpriced(self, turn: Turn) -> list[Verdict[T]]:
+        """The verdicts that have waited long enough for a price, or that none can come for any more."""
+        now_s = turn.now.protocol_s
+        return self._release(lambda until_s, _: now_s >= until_s or not self._calls.connected)
+
+    def next_deadline_s(self) -> float | None:
+        """When a verdict waits no longer, on the protocol's clock."""
+        return min((until_s for until_s, _ in self._unpriced), default=None)
 
     def failed(self, attempt_id: int, turn: Turn) -> Verdict[T] | None:
         """The CSMS has not answered."""
@@ -128,7 +161,17 @@ class Authorizer(Generic[T]):
         if question is None:
             return None
         id_token, purpose, contract = question
+        if not self._is_asked(id_token):
+            self._priced.discard(id_token.key)
         return Verdict(id_token, purpose, self._alone(id_token, contract, turn), online=False)
+
+    def _is_asked(self, id_token: IdToken) -> bool:
+        return any(token.key == id_token.key for token, _, _ in self._open.values())
+
+    def _release(self, due: Callable[[float, Verdict[T]], bool]) -> list[Verdict[T]]:
+        released = [verdict for until_s, verdict in self._unpriced if due(until_s, verdict)]
+        self._unpriced = [entry for entry in self._unpriced if not due(*entry)]
+        return released
 
     def _find(self, id_token: IdToken, at: datetime) -> tuple[LocalCheck, IdTokenInfo] | None:
         for check in self._checks:

@@ -31,6 +31,7 @@ IDLE_FEE_AFTER_STOP: Final = VariableRef(KEY, "CustomIdleFeeAfterStop")
 MULTI_LANGUAGE: Final = VariableRef(KEY, "CustomMultiLanguageMessages")
 DEFAULT_PRICE: Final = VariableRef(KEY, "DefaultPrice")
 COST_DECIMALS: Final = VariableRef(KEY, "NumberOfDecimalsForCostValues")
+PRICE_PATIENCE_MS: Final = VariableRef(KEY, "WaitForSetUserPriceTimeout")
 LANGUAGE: Final = VariableRef(KEY, "Language")
 SUPPORTED_LANGUAGES: Final = VariableRef(KEY, "SupportedLanguages")
 TIME_OFFSET: Final = VariableRef("ClockCtrlr", "TimeOffset")
@@ -145,6 +146,16 @@ EXTENSIONS: Final[tuple[VariableSpec, ...]] = (
         for language, ref in DEFAULT_PRICE_TEXTS.items()
     ),
     own(fixed(COST_DECIMALS, Kind.INTEGER, "2", "Decimals of the costs that are shown.")),
+    own(
+        number(
+            PRICE_PATIENCE_MS,
+            0,
+            "How long a token that the CSMS has accepted waits for its price (SetUserPrice) before it may charge, "
+            "where costs are shown; 0: not at all.",
+            unit="ms",
+            maximum=120_000,
+        )
+    ),
     own(
         VariableSpec(
             ref=LANGUAGE,

@@ -309,7 +309,11 @@ def _data_transfer(_: Parts, request_id: str, __: r.DataTransfer, turn: Turn) ->
 
 
 def _show_price(parts: Parts, request_id: str, request: r.ShowPrice, turn: Turn) -> None:
-    say(request_id, parts.costs.price(request, turn), turn)
+    status = parts.costs.price(request, turn)
+    say(request_id, status, turn)
+    if status is RequestStatus.ACCEPTED:
+        for verdict in parts.authorizer.price_came(request.id_token):
+            parts.sessions.verdict(verdict, turn)
 
 
 def _show_cost(parts: Parts, request_id: str, request: r.CostUpdated, turn: Turn) -> None:

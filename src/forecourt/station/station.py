@@ -25,9 +25,7 @@ from forecourt.station import inputs as i
 from forecourt.station.access import SECTION as ACCESS_SECTION
 from forecourt.station.boot import SECTION as STATION_SECTION
 from forecourt.station.boot import Registration
-from forecourt.station.calls import (
-    ForApplication,
-)
+from forecourt.station.calls import ForApplication
 from forecourt.station.config import StationConfig
 from forecourt.station.costs import SECTION as COST_SECTION
 from forecourt.station.effects import (
@@ -126,6 +124,7 @@ class Station:
         turn = Turn(now, parts.clock.offset_s)
         parts.boot.expire(turn)
         parts.sessions.expire(turn)
+        self._judge_unpriced(turn)
         parts.unlocks.expire(turn)
         parts.transactions.expire(turn)
         parts.transactions.sample(turn)
@@ -143,6 +142,7 @@ class Station:
             parts.outbox.next_deadline_s(),
             parts.reports.next_deadline_s(),
             parts.sessions.next_deadline_s(),
+            parts.authorizer.next_deadline_s(),
             parts.unlocks.next_deadline_s(),
             parts.resets.next_deadline_s(),
             parts.costs.next_retry_s(),
@@ -221,6 +221,11 @@ class Station:
         calls.connected = False
         for purpose in calls.lose_all():
             answers.failed(self._parts, purpose, i.CallFailure.LOST, turn)
+        self._judge_unpriced(turn)
+
+    def _judge_unpriced(self, turn: Turn) -> None:
+        for verdict in self._parts.authorizer.unpriced(turn):
+            self._parts.sessions.verdict(verdict, turn)
 
     def _connections_failed(self, _: i.ConnectionsFailed, turn: Turn) -> None:
         self._parts.access.failed(turn)
