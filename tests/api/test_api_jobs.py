@@ -225,3 +225,68 @@ async def test_a_later_protocol_numbers_every_job(house: House) -> None:
             for status, state in zip(statuses, ("running", "done"), strict=True):
                 await station.call(action, {"status": status, "requestId": number})
                 assert (await house.get(job))["state"] == state
+
+
+async def job_of(house: House, path: str, command: Any) -> Any:
+    """The one job that a command has made."""
+    listed = await house.get(f"{path}?station_id={command['station_id']}")
+    (job,) = [entry for entry in listed["items"] if entry["command_id"] == command["id"]]
+    return job
+
+
+async def test_a_typed_command_for_an_update_is_a_job_too(house: House) -> None:
+    body = {"station_id": "CS1", "location": "ftp://a/b", "retrieve_at": "2030-01-01T00:00:00Z", "retries": 2}
+    async with house.station("CS1", lambda _action, _payload: {}) as station:
+        command = await house.ask("POST", "/commands/UPDATE_FIRMWARE", 200, json=body, headers=WAIT)
+        assert (await told(station, "UpdateFirmware"))["retries"] == 2
+        job = await job_of(house, "/firmware-jobs", command)
+        assert (job["state"], job["location"], job["retries"], job["attempts"]) == ("running", "ftp://a/b", 2, 1)
+        for status in ("Downloading", "DownloadFailed"):
+            await station.call("FirmwareStatusNotification", {"status": status})
+        job = await job_of(house, "/firmware-jobs", command)
+        assert (job["state"], job["firmware_status"]) == ("failed", "DownloadFailed")
+        assert [step["what"] for step in job["history"]] == ["asked", "Accepted", "Downloading", "DownloadFailed"]
+    offline = await house.ask("POST", "/commands/UPDATE_FIRMWARE", 409, json=body)
+    job = await job_of(house, "/firmware-jobs", offline)
+    assert (job["state"], job["attempts"], job["detail"]) == ("failed", 0, "the station is not connected")
+
+
+async def test_a_signed_update_by_command_is_given_a_request_id(house: House) -> None:
+    answer = {"status": "InvalidCertificate"}
+    body = {
+        "station_id": "CS1",
+        "location": "https://a/b",
+        "retrieve_at": "2030-01-01T00:00:00Z",
+        "signature": "c2ln",
+        "signing_certificate": "-----BEGIN CERTIFICATE-----",
+    }
+    async with house.station("CS1", lambda _action, _payload: answer) as station:
+        key = {**WAIT, "idempotency-key": "once"}
+        command = await house.ask("POST", "/commands/UPDATE_FIRMWARE", 200, json=body, headers=key)
+        job = await job_of(house, "/firmware-jobs", command)
+        asked = await told(station, "SignedUpdateFirmware")
+        assert (job["request_id"], job["signed"], job["state"]) == (asked["requestId"], True, "rejected")
+        assert job["detail"] == "InvalidCertificate"
+        found = await house.get(f"/firmware-jobs?request_id={asked['requestId']}")
+        assert [entry["number"] for entry in found["items"]] == [job["number"]]
+        again = await house.ask("POST", "/commands/UPDATE_FIRMWARE", 200, json=body, headers=key)
+        assert again["id"] == command["id"]
+
+
+async def test_logs_by_typed_and_raw_commands_are_jobs_too(house: House) -> None:
+    answer = {"status": "Accepted", "filename": "s.log", "fileName": "d.zip"}
+    async with house.station("CS1", lambda _action, _payload: answer) as station:
+        body = {"station_id": "CS1", "location": "ftp://a/b", "log_type": "SecurityLog"}
+        command = await house.ask("POST", "/commands/GET_LOG", 200, json=body, headers=WAIT)
+        request_id = (await told(station, "GetLog"))["requestId"]
+        await station.call("LogStatusNotification", {"status": "Uploaded", "requestId": request_id})
+        job = await job_of(house, "/log-jobs", command)
+        assert (job["state"], job["log_type"], job["filename"]) == ("done", "SecurityLog", "s.log")
+
+        raw = "/stations/CS1/ocpp/GetDiagnostics"
+        command = await house.ask("POST", raw, 200, json={"location": "ftp://c/d"}, headers=WAIT)
+        job = await job_of(house, "/log-jobs", command)
+        assert (job["state"], job["location"], job["filename"]) == ("running", "ftp://c/d", "d.zip")
+        await station.call("DiagnosticsStatusNotification", {"status": "UploadFailed"})
+        job = await job_of(house, "/log-jobs", command)
+        assert (job["state"], job["upload_status"]) == ("failed", "UploadFailure")

@@ -5,6 +5,7 @@ from typing import Any, Final
 from forecourt.api import (
     assignments,
     certificates,
+    images,
     jobs,
     load_groups,
     local_lists,
@@ -16,7 +17,7 @@ from forecourt.api import (
 routers: Final[tuple[Any, ...]] = (
     reservations.router,
     local_lists.router,
-    jobs.images_router,
+    images.router,
     jobs.firmware_router,
     jobs.logs_router,
     certificates.router,

@@ -90,9 +90,10 @@ class GetLocalListVersionCommand(StationCommandBody, frozen=True, kw_only=True):
 
 
 class UpdateFirmwareCommand(StationCommandBody, frozen=True, kw_only=True):
-    """Fetch this firmware and install it. `/firmware-jobs` does that with an image that is kept here, and follows it.
+    """Fetch this firmware and install it. `/firmware-jobs` does that with an image that is kept here.
 
-    With `signature` and `signing_certificate` the station verifies it; a `request_id` is needed then.
+    What becomes of it is found there, by the `command_id`. With `signature` and `signing_certificate` the station
+    verifies it. Without `request_id` it is given one, where the message has one.
     """
 
     asks = UpdateFirmware
@@ -110,7 +111,8 @@ class UpdateFirmwareCommand(StationCommandBody, frozen=True, kw_only=True):
 class GetLogCommand(StationCommandBody, frozen=True, kw_only=True):
     """Upload a log to a directory. `/log-jobs` takes it in here.
 
-    Diagnostics without a `request_id` are what a station without the security extension has.
+    What becomes of it is found there, by the `command_id`. Diagnostics without a `request_id` are what a station
+    without the security extension has; any other log is given one.
     """
 
     asks = GetLog

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 from opentelemetry.trace import SpanKind
 
-from forecourt.csms import published, reservations, traces
+from forecourt.csms import job_books, published, reservations, traces
 from forecourt.csms.effects import apply_outcome
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.outcomes import outcome_of, raw_outcome_of
@@ -30,11 +30,13 @@ from forecourt.domain.requests import (
     CancelReservation,
     CsmsRequest,
     CsmsRequestAnswer,
+    GetLog,
     GetVariables,
     RequestStartTransaction,
     RequestStopTransaction,
     ReserveNow,
     SetChargingProfile,
+    UpdateFirmware,
 )
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -83,7 +85,7 @@ async def issue(
             if _as_asked(request_of(known), request) != _REQUESTS.decode(_ENCODER.encode(request)):
                 raise _key_is_taken()
             return known, False
-        complete = _completed(books, request)
+        complete = job_books.numbered(context, books, station.number, _completed(books, request))
         transaction_number, id_token = None, None
         if isinstance(complete, RequestStopTransaction):
             transaction = books.transactions.by_wire_id(station.number, complete.transaction_id)
@@ -114,6 +116,9 @@ async def issue(
             )
         elif isinstance(complete, ReserveNow):
             reservations.requested(books, command, complete)
+        elif isinstance(complete, UpdateFirmware | GetLog):
+            deadline = timedelta(seconds=context.settings.resources.job_deadline_s)
+            job_books.requested(books, command, complete, command.created_at + deadline)
         _tell(books, command, command.created_at)
         return command, True
 
@@ -383,6 +388,8 @@ def _as_asked(completed: CsmsRequest, asked: CsmsRequest) -> CsmsRequest:
             return msgspec.structs.replace(completed, reservation_id=0)
         case (GetVariables(), GetVariables()) if asked.request_id == 0:
             return msgspec.structs.replace(completed, request_id=0)
+        case (UpdateFirmware(), UpdateFirmware()) | (GetLog(), GetLog()) if asked.request_id is None:
+            return msgspec.structs.replace(completed, request_id=None)
         case (RequestStartTransaction(), RequestStartTransaction()):
             profile = completed.charging_profile
             if profile is not None and asked.charging_profile is not None and asked.charging_profile.id == 0:

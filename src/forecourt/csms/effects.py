@@ -9,8 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from forecourt.csms import certificate_books, local_list_books, reservations
-from forecourt.csms.jobs import FIRMWARE, LOGS
+from forecourt.csms import certificate_books, job_books, local_list_books, reservations
 from forecourt.csms.ports import Books
 from forecourt.csms.records import Command, CommandState, DesiredVariable, ProfileState, StationProfile
 from forecourt.domain.profile import ChargingProfilePurpose, InstalledProfile
@@ -24,11 +23,9 @@ from forecourt.domain.requests import (
     GetInstalledCertificateIds,
     GetLocalListVersion,
     GetLog,
-    GetLogAnswer,
     GetVariables,
     GetVariablesAnswer,
     InstallCertificate,
-    RequestAnswer,
     ReserveNow,
     SendLocalList,
     SetChargingProfile,
@@ -129,24 +126,13 @@ def _variables_read(
         books.stations.set_reported(command.station_number, known, at)
 
 
-def _update_asked(books: Books, command: Command, _request: UpdateFirmware, answer: object, at: datetime) -> None:
-    FIRMWARE.asked(books, command, answer.outcome if isinstance(answer, RequestAnswer) else None, at)
-
-
-def _log_asked(books: Books, command: Command, _request: GetLog, answer: object, at: datetime) -> None:
-    if isinstance(answer, GetLogAnswer):
-        LOGS.asked(books, command, answer.outcome, at, filename=answer.filename)
-    else:
-        LOGS.asked(books, command, None, at)
-
-
 EFFECTS: Final[dict[type, Callable[..., Any]]] = {
     ReserveNow: reservations.reserved,
     CancelReservation: reservations.cancelled,
     SendLocalList: local_list_books.list_sent,
     GetLocalListVersion: local_list_books.version_told,
-    UpdateFirmware: _update_asked,
-    GetLog: _log_asked,
+    UpdateFirmware: job_books.update_answered,
+    GetLog: job_books.log_answered,
     CertificateSigned: certificate_books.signed_answered,
     InstallCertificate: certificate_books.install_answered,
     DeleteCertificate: certificate_books.delete_answered,

@@ -11,9 +11,7 @@ from typing import Final
 from forecourt.csms import (
     certificates,
     commands,
-    firmware_jobs,
     local_lists,
-    log_jobs,
     provisioning,
     reservations,
     sites,
@@ -60,8 +58,8 @@ async def forget(context: Context) -> int:
 async def keep_resources(context: Context) -> int:
     """See that reservations, jobs, lists and certificates move on; gives how many were looked after."""
     count = await reservations.expire(context)
-    count += await FIRMWARE.keep(context, firmware_jobs.start)
-    count += await LOGS.keep(context, log_jobs.start)
+    count += await FIRMWARE.keep(context)
+    count += await LOGS.keep(context)
     count += await certificates.keep(context)
     return count + await local_lists.keep(context)
 
