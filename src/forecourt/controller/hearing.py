@@ -2,10 +2,12 @@
 
 Guarantees
 * A transaction is on from its start, or from a reading or state that names it, to its end; ends of others are ignored.
-* Readings that were kept while the station was offline tell of the past and are no evidence.
+* Readings that were kept while the station was offline tell of the past and are no evidence. When a reading was taken
+  is judged by its timestamp and what is known of the station's clock, never by when it arrived.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from forecourt.controller.constraints import ConstraintMemory, Constraints
@@ -13,6 +15,7 @@ from forecourt.controller.keeping import CONSTRAINTS, LINES, Keeping, KeptLine, 
 from forecourt.controller.ledger import STALE_READING_S, currents_of
 from forecourt.controller.line import Line
 from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.station_clock import StationClock
 from forecourt.domain.clock import Now
 from forecourt.domain.composite import ActiveTransaction
 from forecourt.domain.events import (
@@ -39,6 +42,10 @@ class Station:
         self._voltage_v = voltage_v
         self._kept: dict[str, KeptLine] = {}
         self._kept_constraints = self.constraints.memory
+        self.clock = StationClock()
+        """The station's, as far as it is known."""
+        self._stamped: dict[int, datetime] = {}
+        """When, by the station's clock, the last reading of each EVSE was taken."""
 
     @property
     def station_id(self) -> str:
@@ -72,6 +79,8 @@ class Station:
 
     def hear(self, event: StationEvent, now: Now) -> None:
         """Enter what `event` tells; what the books don't need is passed over."""
+        if (stamped := _stamp(event)) is not None:
+            self.clock.heard(stamped, now)
         match event:
             case ConnectorStatusReported():
                 self._connector(event)
@@ -160,12 +169,42 @@ class Station:
             if event.transaction_id is not None and line.transaction is None:
                 self.began(line, event.transaction_id, now)
             for meter_value in event.meter_values:
-                if abs((now.at - meter_value.at).total_seconds()) > STALE_READING_S:
+                if not self._is_news(line, meter_value.at, now):
                     continue
                 active = None if account.active_phases is None else len(account.active_phases)
                 currents = currents_of(meter_value, line.point.phases, self._voltage_v, active=active)
-                if currents is not None:
-                    account.measured(currents, now, patience_s=settings.patience_s, appetite_s=settings.appetite_s)
+                if currents is None:
+                    continue
+                self._stamped[line.point.evse_id] = meter_value.at
+                account.measured(
+                    currents,
+                    now,
+                    taken_s=self.clock.taken_s(meter_value.at, now),
+                    patience_s=settings.patience_s,
+                    appetite_s=settings.appetite_s,
+                )
+
+    def _is_news(self, line: Line, at: datetime, now: Now) -> bool:
+        """Whether a reading tells of the present: neither kept for long nor overtaken by a later one. Where nobody
+        knows how far the clock is off, it may be right."""
+        taken_s = self.clock.taken_s(at, now)
+        age_s = abs((now.at - at).total_seconds()) if taken_s is None else now.elapsed_s - taken_s
+        before = self._stamped.get(line.point.evse_id)
+        behind_s = 0.0 if before is None else (before - at).total_seconds()
+        return age_s <= STALE_READING_S and not 0.0 < behind_s <= STALE_READING_S
+
+
+def _stamp(event: StationEvent) -> datetime | None:
+    """The station's own time at which a message was made, as near as it tells."""
+    match event:
+        case ConnectorStatusReported(at=at) | ChargingStateReported(at=at):
+            return at
+        case TransactionStarted(at=at) | TransactionEnded(at=at):
+            return at
+        case MeterSampled(meter_values=meter_values):
+            return max((meter_value.at for meter_value in meter_values), default=None)
+        case _:
+            return None
 
 
 _FLOWING: Final = (ChargingState.CHARGING, ChargingState.SUSPENDED_EV, ChargingState.SUSPENDED_EVSE)

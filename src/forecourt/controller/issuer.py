@@ -8,7 +8,7 @@ Guarantees (`controller.md` §3)
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from forecourt.allocation.compiled import CompiledSite, Room
 from forecourt.allocation.demand import Load
@@ -27,6 +27,9 @@ _REFUSALS_TO_LEAVE_A_FORM = 3
 _NEGLIGIBLE_A = 0.05
 """Half a step of what OCPP can say: not a difference."""
 
+_LESS_A = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""By how much a raise may stay below its target where that doesn't fit yet."""
+
 _NOTHING_A = 1e-9
 """Added to the books it asks whether they hold as they are."""
 
@@ -38,6 +41,15 @@ def loads_of(line: Line, now: Now) -> tuple[Load, ...]:
     if exposure_a <= base_a or line.account.active_phases is None:
         return (Load(key, exposure_a),)
     return (Load(key, base_a), Load(key, exposure_a - base_a, line.account.active_phases))
+
+
+def _aims(line: Line, least_a: float, *, starts: bool) -> Iterator[float]:
+    """What to raise to, best first: where meters read a little above the limits, the target is a little too much."""
+    target_a, minimum_a = line.target_a, line.point.minimum_a
+    yield target_a
+    yield from (target_a - less_a for less_a in _LESS_A if target_a - less_a >= max(least_a, minimum_a))
+    if starts:
+        yield minimum_a
 
 
 class Issuer:
@@ -128,7 +140,7 @@ class Issuer:
                 continue  # its transaction has no id yet
             phases = account.active_phases if line.binds else None
             column = self._site.column(self._site.index(line.point.key), phases)
-            for aim_a in (line.target_a, line.point.minimum_a) if starts else (line.target_a,):
+            for aim_a in _aims(line, holds_a + worth_a, starts=starts):
                 # Even a raise within its own exposure needs room: where the books are over the rating, what the
                 # others really draw may be all that there is.
                 added_a = max(aim_a - account.exposure_a(now), _NEGLIGIBLE_A)

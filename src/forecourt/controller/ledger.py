@@ -9,10 +9,12 @@ Guarantees
   *bound* to a transaction ends with it; only such a limit counts on just the phases that the car is known to use, for
   another car means another transaction.
 * A timeout counts as the larger of old and new; a refusal as the old.
-* Obedience is seen when, a settle time after the confirmation, a fresh reading lies at or below the limit, or when the
-  connector is free, so that nothing can flow. A reading that doesn't tell the phases apart (power alone, one current
-  for three phases) may hide a car that draws it all from one line: it is evidence only if even that would be within
-  the limit, or once `patience_s` has passed without a sign of the contrary.
+* Obedience is seen when a reading that was taken a settle time after the confirmation, whenever it arrives, lies at or
+  below the limit, or when the connector is free, so that nothing can flow. A reading above it, within the tolerance of
+  meters, may be that of a car which is slow to follow: what it shows stays in the books, until `patience_s` has passed.
+  A reading that doesn't tell the phases apart (power alone, one current for three phases) may hide a car that draws it
+  all from one line: it is evidence only if even that would be within the limit, or once `patience_s` has passed without
+  a sign of the contrary.
 """
 
 import math
@@ -30,7 +32,10 @@ OVER_LIMIT_SHARE = 0.10
 """A car is over its limit by more than the larger of both (`controller.md` §3.8)."""
 
 STALE_READING_S = 120.0
-"""A reading older than this by its own timestamp tells nothing of the present."""
+"""A reading that was taken longer ago tells nothing of the present."""
+
+_EQUAL_A = 1e-6
+"""Rounding: not a difference."""
 
 DRAWS_A = 1.0
 """Above this a phase is in use; below it may be measuring noise."""
@@ -140,10 +145,6 @@ class Account:
     def measured_a(self) -> float | None:
         """The largest of the phase currents last read."""
         return None if self.currents is None else self.currents.highest_a
-
-    def obeys(self, limit_a: float) -> bool:
-        """Whether the last reading certainly lies at or below `limit_a`, or nothing can flow."""
-        return self.occupied is False or (self.currents is not None and self.currents.worst_a <= _tolerated(limit_a))
 
     def disobeys(self) -> bool:
         """Whether the last reading lies above everything that was allowed."""
@@ -271,20 +272,31 @@ class Account:
         self._drawing_since_s = self._modest_since_s = None
         self.appetite_a = None
 
-    def measured(self, currents: Currents, now: Now, *, patience_s: float, appetite_s: float) -> None:
-        """A fresh reading."""
+    def measured(
+        self, currents: Currents, now: Now, *, taken_s: float | None, patience_s: float, appetite_s: float
+    ) -> None:
+        """A reading has come, taken at `taken_s` (elapsed). None: nobody knows when, and it is no evidence."""
         self.currents = currents
         self.measured_s = now.elapsed_s
-        if self.unproven and self.confirmed is not None and self._settled(now):
-            patient = now.elapsed_s >= self.confirmed_s + patience_s
-            limit_a = self.confirmed.current_a
-            if self.obeys(limit_a) or (patient and currents.highest_a <= _tolerated(limit_a)):
-                self.unproven = None
-        if currents.by_phase:
-            self._learn_phases(currents.phases_a, now, patience_s=self._settle_s * _SETTLES_TO_LEARN)
+        if taken_s is not None:
+            self._prove(currents, taken_s, patience_s=patience_s)
+            if currents.by_phase:
+                self._learn_phases(currents.phases_a, taken_s, now, patience_s=self._settle_s * _SETTLES_TO_LEARN)
         self._learn_appetite(currents.highest_a, now, patience_s=appetite_s)
 
-    def _learn_phases(self, phases_a: tuple[float, ...], now: Now, *, patience_s: float) -> None:
+    def _prove(self, currents: Currents, taken_s: float, *, patience_s: float) -> None:
+        """Whether the reading shows that the car follows the confirmed limit; if not quite, what it still may draw."""
+        before, confirmed = self.unproven, self.confirmed
+        if before is None or confirmed is None or taken_s < self.confirmed_s + self._settle_s:
+            return
+        limit_a, worst_a = confirmed.current_a, currents.worst_a
+        patient = taken_s >= self.confirmed_s + patience_s
+        if worst_a <= limit_a + _EQUAL_A or (patient and currents.highest_a <= _tolerated(limit_a)):
+            self.unproven = None
+        elif worst_a <= _tolerated(limit_a) and worst_a < before.current_a:
+            self.unproven = Limit(worst_a, before.lease_until_s, before.bound)
+
+    def _learn_phases(self, phases_a: tuple[float, ...], taken_s: float, now: Now, *, patience_s: float) -> None:
         """Which phases the car uses. A car may begin on one and take the others a moment later, so what isn't used is
         believed only after a while; what has been seen in use stays in use."""
         if self.point.phases == 1 or len(phases_a) != self.point.phases or max(phases_a) < 3 * DRAWS_A:
@@ -293,7 +305,7 @@ class Account:
             self._drawing_since_s = now.elapsed_s
         used = {number for number, current_a in enumerate(phases_a, start=1) if current_a > DRAWS_A}
         self._phases_seen = tuple(sorted(used.union(self._phases_seen)))
-        if now.elapsed_s >= self._drawing_since_s + patience_s:
+        if taken_s >= self._drawing_since_s + patience_s:
             self.active_phases = self._phases_seen
 
     def _learn_appetite(self, measured_a: float, now: Now, *, patience_s: float) -> None:
