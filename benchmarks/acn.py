@@ -4,7 +4,8 @@
 
 PYTHON is that of an environment as benchmarks/requirements-acn.txt describes it. SESSIONS.csv is the sessions of March
 2019 as they were published (`arrival_period,departure_period,...`); it isn't shipped. All of it takes hours, nearly all
-in acnportal's round robin; `--algorithms` leaves some out, `--json` resumes.
+in acnportal's round robin; `--algorithms` leaves some out, `--quick` gives some of acnportal's a quicker check of
+constraints (`acn_peer.py`), `--json` resumes.
 
 What is compared
 * The network is `examples/caltech-acn.toml`, physics of line-to-line loads and a delta-wye transformer; that it equals
@@ -17,7 +18,8 @@ What is compared
   on currents that cancel each other.
 * Every schedule is checked with acnportal's own network, all periods: `violations` counts periods.
 * Times are CPU seconds of this process; `x` is how many times faster than acnportal's least laxity first, with
-  everything around (its simulator, our garage), `decide` for the decisions alone.
+  everything around (its simulator, our garage), `decide` for the decisions alone. What ran with the quicker check
+  isn't timed against.
 """
 
 import argparse
@@ -25,7 +27,6 @@ import json
 import math
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+import acn_peer
 from forecourt.allocation.compiled import CompiledSite
 from forecourt.allocation.connection import sources, up
 from forecourt.allocation.programme import Programme, Solver
@@ -48,7 +50,6 @@ FILE_KW = 150.0
 CAPACITIES_KW = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
 MODELS = {"continuous": (0.0, 10**9), "steps": (6.0, 1)}
 """Minimum in ampere, steps per ampere."""
-THEIRS = ("fcfs", "edf", "llf", "rr")
 OURS: dict[str, Callable[[CompiledSite, int], Any]] = {
     "even": lambda site, steps: Rule(site, informed=False, steps_per_ampere=steps),
     "real-time": lambda site, steps: Rule(site, steps_per_ampere=steps),
@@ -67,6 +68,8 @@ class Row(msgspec.Struct, frozen=True):
     violations: int
     run_s: float
     decide_s: float
+    quick: bool = False
+    """Whether acnportal's check was replaced."""
 
 
 def scaled(site: Site, kw: float, minimum_a: float) -> Site:
@@ -80,19 +83,6 @@ def scaled(site: Site, kw: float, minimum_a: float) -> Site:
     )
     evses = tuple(msgspec.structs.replace(point, minimum_a=minimum_a) for point in site.evses)
     return msgspec.structs.replace(site, grid=grid, circuits=tuple(circuits), evses=evses).checked()
-
-
-def network_of(model: str, kw: float) -> Any:
-    """acnportal's."""
-    from acnportal.acnsim.models.evse import FiniteRatesEVSE  # noqa: PLC0415
-    from acnportal.acnsim.network.sites import caltech_acn  # noqa: PLC0415
-
-    network = caltech_acn(basic_evse=True, transformer_cap=kw)
-    if model == "steps":
-        for station_id in network.station_ids:
-            network._EVSEs[station_id] = FiniteRatesEVSE(station_id, [0, *range(6, 33)])  # noqa: SLF001
-        network._update_info_store()  # noqa: SLF001
-    return network
 
 
 def matrix_of(site: Site, station_ids: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -139,45 +129,6 @@ def _turned(one: np.ndarray, other: np.ndarray) -> bool:
     return abs(abs(turn) - 1.0) < 1e-6 and bool(np.allclose(one, other * turn, atol=1e-6))
 
 
-def run_theirs(name: str, model: str, kw: float, sessions: tuple[RecordedSession, ...]) -> Row:
-    """acnportal's simulator with one of its algorithms."""
-    from acnportal import algorithms  # noqa: PLC0415
-    from acnportal.acnsim import EV, Battery, EventQueue, PluginEvent, Simulator  # noqa: PLC0415
-
-    orders = {
-        "fcfs": algorithms.first_come_first_served,
-        "edf": algorithms.earliest_deadline_first,
-        "llf": algorithms.least_laxity_first,
-    }
-    algorithm = (
-        algorithms.RoundRobin(algorithms.first_come_first_served, continuous_inc=0.1)
-        if name == "rr"
-        else algorithms.SortedSchedulingAlgo(orders[name])
-    )
-    network = network_of(model, kw)
-    cars = []
-    for session in sessions:
-        arrives, departs, says = (
-            round((at - PERIODS_START) / timedelta(seconds=PERIOD_S))
-            for at in (session.arrival, session.departure, session.estimated_departure or session.departure)
-        )
-        battery = Battery(1000.0, 0.0, (session.maximum_w or math.inf) / 1000.0)
-        wanted_kwh = session.requested_wh / 1000.0
-        cars.append(EV(arrives, departs, wanted_kwh, session.station_id, session.session_id, battery, says))
-    queue = EventQueue([PluginEvent(car.arrival, car) for car in cars])
-    simulator = Simulator(network, algorithm, queue, PERIODS_START, period=PERIOD_S / 60.0, verbose=False)
-    started_s = time.process_time()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        simulator.run()
-    run_s = time.process_time() - started_s
-    broken = broken_periods(network, simulator.pilot_signals)
-    decide_s = sum(stats["solve_time"] for stats in algorithm.solve_stats)
-    delivered_kwh = sum(car.energy_delivered for car in cars)
-    percent = 100.0 * delivered_kwh / sum(car.requested_energy for car in cars)
-    return Row(model, kw, name, float(percent), broken, run_s, float(decide_s))
-
-
 class Timed:
     """An algorithm, and how long its decisions take."""
 
@@ -204,9 +155,9 @@ def run_ours(name: str, model: str, kw: float, site: Site, sessions: tuple[Recor
     run_s = time.process_time() - started_s
     if course.turned_away:
         sys.exit(f"{len(course.turned_away)} sessions found their EVSE taken")
-    network = network_of(model, kw)
+    network = acn_peer.network_of(model, kw)
     percent = 100.0 * course.delivered_wh / course.requested_wh
-    broken = broken_periods(network, schedule_of(course, network.station_ids))
+    broken = acn_peer.broken_periods(network, schedule_of(course, network.station_ids))
     return Row(model, kw, name, percent, broken, run_s, algorithm.decide_s)
 
 
@@ -218,15 +169,6 @@ def schedule_of(course: Course, station_ids: list[str]) -> np.ndarray:
         for key, limit_a in interval.limits_a.items():
             found[place[key.station_id], column] = limit_a
     return found
-
-
-def broken_periods(network: Any, schedule: np.ndarray) -> int:
-    """Periods in which a constraint of acnportal's network doesn't hold, by its own tolerance."""
-    currents = np.abs(network.constraint_current(schedule))
-    allowed = network.magnitudes + np.maximum(
-        network.violation_tolerance, network.magnitudes * network.relative_tolerance
-    )
-    return int(np.count_nonzero(np.any(currents > allowed[:, None], axis=0)))
 
 
 def optimum(kw: float, site: Site, sessions: tuple[RecordedSession, ...]) -> Row:
@@ -330,7 +272,10 @@ def show(rows: list[Row], model: str) -> None:
         cells = (f"{by_kw[kw].delivered_percent:9.3f}" if kw in by_kw else f"{'':9}" for kw in capacities)
         print(f"{algorithm:12}" + "".join(cells))
     best = {
-        kw: max((row.delivered_percent for row in mine if row.kw == kw and row.algorithm in THEIRS), default=math.nan)
+        kw: max(
+            (row.delivered_percent for row in mine if row.kw == kw and row.algorithm in acn_peer.ALGORITHMS),
+            default=math.nan,
+        )
         for kw in capacities
     }
     print("\nreal-time less the best of acnportal's, and the planner as a part of the optimum")
@@ -344,7 +289,8 @@ def show(rows: list[Row], model: str) -> None:
         print(f"{'% of optimum':12}" + "".join(f"{part:9.2f}" for part in parts))
     print(f"\nCPU seconds for the month (decisions alone), violations, and x faster than {'llf'}")
     for row in mine:
-        llf = next((one for one in mine if one.kw == row.kw and one.algorithm == "llf"), None)
+        timed = (one for one in mine if one.kw == row.kw and one.algorithm == "llf" and not one.quick)
+        llf = next(timed, None)
         times = f"{row.run_s:9.2f} ({row.decide_s:.2f}) violations {row.violations}"
         if llf is not None and row.algorithm in OURS:
             times += f"  x{llf.run_s / row.run_s:.1f}, decide x{llf.decide_s / row.decide_s:.1f}"
@@ -357,14 +303,15 @@ def main() -> None:
     parser.add_argument("sessions", type=Path)
     parser.add_argument("--kw", type=float, nargs="+", default=list(CAPACITIES_KW))
     parser.add_argument("--model", nargs="+", choices=list(MODELS), default=list(MODELS))
-    known = [*THEIRS, *OURS, "optimum"]
+    known = [*acn_peer.ALGORITHMS, *OURS, "optimum"]
     parser.add_argument("--algorithms", nargs="+", choices=known, default=known)
+    parser.add_argument("--quick", nargs="*", choices=acn_peer.ALGORITHMS, default=[])
     parser.add_argument(
         "--json", type=Path, help="append each result to this file as a line, and take up what is in it"
     )
     arguments = parser.parse_args()
     site = load_site(SITE).site
-    check_network(scaled(site, FILE_KW, 6.0), network_of("continuous", FILE_KW))
+    check_network(scaled(site, FILE_KW, 6.0), acn_peer.network_of("continuous", FILE_KW))
     print("the network equals acnportal's")
     sessions = read_sessions(arguments.sessions)
     rows: list[Row] = []
@@ -382,7 +329,8 @@ def main() -> None:
                 elif name in OURS:
                     row = run_ours(name, model, kw, site, sessions)
                 else:
-                    row = run_theirs(name, model, kw, sessions)
+                    quick = name in arguments.quick
+                    row = Row(model, kw, name, *acn_peer.run(name, model, kw, sessions, quick=quick), quick)
                 rows.append(row)
                 print(json.dumps(msgspec.to_builtins(row)), flush=True)
                 if arguments.json is not None:
