@@ -2,12 +2,22 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forecourt.controller.controller import Controller
+from forecourt.controller.effects import Alarm, AskStation, Effect
+from forecourt.controller.ledger import Limit
+from forecourt.controller.settings import ControllerSettings
 from forecourt.controller.station_clock import StationClock
 from forecourt.domain.clock import Now
+from forecourt.domain.events import ConnectorStatusReported, Notice, StationEvent, TransactionStarted
+from forecourt.domain.requests import SetChargingProfile
+from forecourt.domain.site import EvseKey
+from forecourt.domain.station import ConnectorStatus
 from tests.controller.bench import START
+from tests.controller.test_controller import make_site
 
 
 def now_at(second: float) -> Now:
@@ -92,3 +102,37 @@ def test_while_the_clock_stands_it_is_right_but_for_the_quickest_delivery(
             found_s = clock.taken_s(START + stamp(taken_s, ahead_s), now_at(arrives_s))
             assert found_s is not None
             assert taken_s - 1e-3 <= found_s <= arrives_s
+
+
+@pytest.mark.parametrize("ahead_s", [-7_200.0, 3_600.0], ids=["behind", "ahead"])
+def test_schedules_are_in_the_clock_of_the_station(ahead_s: float) -> None:
+    """One that is two hours behind would not have reached the start of a schedule, and limit nothing."""
+    controller, effects = Controller(make_site(1, 32), ControllerSettings()), list[Effect]()
+
+    def says(event: StationEvent, second: float) -> None:
+        effects.extend(controller.station_said("S0", Notice((event,)), now_at(second)))
+
+    effects += controller.station_ready("S0", now_at(0))
+    (first,) = [one for one in effects if isinstance(one, AskStation)]
+    controller.answered(first.token, True, now_at(1))
+    for second in (0, 10, 20):
+        at = START + stamp(second, ahead_s)
+        status = ConnectorStatus.AVAILABLE
+        says(ConnectorStatusReported(evse_id=1, connector_id=1, at=at, connector_status=status), second)
+    says(TransactionStarted(transaction_id="t", evse_id=1, at=START + stamp(30, ahead_s)), 30)
+    asked = [one.request for one in effects if isinstance(one, AskStation)][-1]
+    assert isinstance(asked, SetChargingProfile)
+    begins = asked.profile.schedule.start_schedule
+    assert begins == START + stamp(30, ahead_s) - timedelta(seconds=ControllerSettings().backdate_s)
+    assert [one.kind for one in effects if isinstance(one, Alarm)] == ["clock"]
+
+
+def test_a_clock_that_became_slower_makes_leases_last_longer() -> None:
+    account = Controller(make_site(1, 32), ControllerSettings()).account(EvseKey("S0", 1))
+    account.base = Limit(16.0, 900.0, bound=False)
+    assert not account.idle(now_at(959.9))
+    account.ahead_s = -40.0
+    assert not account.idle(now_at(999.9))
+    assert account.exposure_a(now_at(999.9)) == 16.0
+    assert account.idle(now_at(1_000.1))
+    assert account.exposure_a(now_at(1_000.1)) == 0.0

@@ -174,7 +174,9 @@ class Controller:
         for event in notice.events:
             station.hear(event, now)
             self.surroundings.heard(station_id, event, station.lines, self._lines, now)
-        return self._kept([*self._disobedience(station, now), *self._changed(now)], station_id)
+        return self._kept(
+            [*self._wrong_clock(station), *self._disobedience(station, now), *self._changed(now)], station_id
+        )
 
     def transaction_issued(self, station_id: str, evse_id: int, transaction_id: str, now: Now) -> list[Effect]:
         """The CSMS has given the transaction on an EVSE its id."""
@@ -256,7 +258,7 @@ class Controller:
             for instant_s in (
                 limit.lease_until_s - settings.lease_s / 2,
                 limit.lease_until_s,
-                limit.lease_until_s + settings.lease_grace_s,
+                account.lapses_s(limit),
             )
         ]
         if (settles_s := account.settles_s()) is not None:
@@ -359,6 +361,17 @@ class Controller:
                 line.conduct.left()
             effects += line.conduct.look(now)
         return effects
+
+    def _wrong_clock(self, station: Station) -> list[Effect]:
+        """A clock that is further off than the grace of leases; they are put into its words."""
+        ahead_s = station.clock.ahead_s
+        if ahead_s is None or abs(ahead_s) <= self.settings.lease_grace_s:
+            return []
+        how = "ahead" if ahead_s > 0 else "behind"
+        alarm = Alarm(
+            "clock", f"the clock of {station.station_id} is {abs(ahead_s):.0f} s {how}", station.lines[0].point.key
+        )
+        return [alarm] if self._is_news(alarm) else []
 
     def _is_news(self, alarm: Alarm) -> bool:
         known = (alarm.kind, alarm.evse) in self._alarms

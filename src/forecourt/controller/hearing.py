@@ -81,6 +81,8 @@ class Station:
         """Enter what `event` tells; what the books don't need is passed over."""
         if (stamped := _stamp(event)) is not None:
             self.clock.heard(stamped, now)
+            for line in self.lines:
+                line.account.ahead_s = self.clock.ahead_s if self.clock.ahead_s is not None else line.account.ahead_s
         match event:
             case ConnectorStatusReported():
                 self._connector(event)

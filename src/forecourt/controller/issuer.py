@@ -3,12 +3,14 @@
 Guarantees (`controller.md` §3)
 * A limit goes up only when the exposures of all EVSEs, with this one's new limit, hold at every node it hangs on; where
   the books are over a rating, nothing goes up.
+* Schedules are in the station's clock, where that is known to be off by more than the grace of leases.
 * One request at a time to an EVSE; what is on its way counts.
 * Refused: the next form is tried; after the last one an alarm is raised, and the exposure stays in the books.
 """
 
 import math
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from forecourt.allocation.compiled import CompiledSite, Room
 from forecourt.allocation.demand import Load
@@ -192,13 +194,15 @@ class Issuer:
         is_fallback = abs(current_a - line.point.fallback_a) < _NEGLIGIBLE_A
         lease_until_s = math.inf if is_fallback else now.elapsed_s + self._settings.lease_s
         token = self._token(line, urgency)
-        line.account.limit_sent(token, Limit(current_a, lease_until_s, transaction_id is not None))
+        ahead_s = line.account.ahead_s or 0.0
+        ahead_s = ahead_s if abs(ahead_s) > self._settings.lease_grace_s else 0.0
+        line.account.limit_sent(token, Limit(current_a, lease_until_s, transaction_id is not None, ahead_s))
         line.open_token = token
         request = worded(
             line.point,
             current_a,
             self._forms(line)[line.form],
-            now.at,
+            now.at + timedelta(seconds=ahead_s),
             self._settings,
             voltage_v=self._site.site.voltage_v,
             transaction_id=transaction_id,

@@ -56,6 +56,8 @@ class Limit(msgspec.Struct, frozen=True):
     current_a: float
     lease_until_s: float
     bound: bool
+    ahead_s: float = 0.0
+    """How far the station's clock was taken to be ahead when the lease was put into its words."""
 
 
 class Currents(msgspec.Struct, frozen=True):
@@ -80,6 +82,8 @@ class Account:
         self.point = point
         self._settle_s = settle_s
         self._grace_s = grace_s
+        self.ahead_s: float | None = None
+        """How far the station's clock is ahead, as measured; None: not known."""
         self.base: Limit | None = None
         """Confirmed, for whoever plugs in."""
         self.bound: Limit | None = None
@@ -262,8 +266,13 @@ class Account:
             self.currents = None
         return found
 
+    def lapses_s(self, limit: Limit) -> float:
+        """When its lease is over for sure: a clock that is slower than it was taken for ends it later."""
+        slow_s = 0.0 if self.ahead_s is None else max(0.0, limit.ahead_s - self.ahead_s)
+        return limit.lease_until_s + self._grace_s + slow_s
+
     def _lapsed(self, limit: Limit, now: Now) -> bool:
-        return now.elapsed_s >= limit.lease_until_s + self._grace_s
+        return now.elapsed_s >= self.lapses_s(limit)
 
     def _forget_car(self) -> None:
         self.paused_since_s = None
@@ -294,7 +303,7 @@ class Account:
         if worst_a <= limit_a + _EQUAL_A or (patient and currents.highest_a <= _tolerated(limit_a)):
             self.unproven = None
         elif worst_a <= _tolerated(limit_a) and worst_a < before.current_a:
-            self.unproven = Limit(worst_a, before.lease_until_s, before.bound)
+            self.unproven = msgspec.structs.replace(before, current_a=worst_a)
 
     def _learn_phases(self, phases_a: tuple[float, ...], taken_s: float, now: Now, *, patience_s: float) -> None:
         """Which phases the car uses. A car may begin on one and take the others a moment later, so what isn't used is

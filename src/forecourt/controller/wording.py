@@ -48,7 +48,7 @@ def worded(
     voltage_v: float,
     transaction_id: str | None,
 ) -> SetChargingProfile:
-    """The request that limits `point` to `current_a` on each phase for the lease, from `at` on.
+    """The request that limits `point` to `current_a` on each phase for the lease, from `at` on by the station's clock.
 
     With a `transaction_id` the limit is the transaction's alone, otherwise it holds for every one.
     """
