@@ -64,7 +64,8 @@ async def running(*arguments: object) -> AsyncIterator[asyncio.subprocess.Proces
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        async with asyncio.timeout(PATIENCE_S):
+            await process.wait()
 
 
 def energy_wh(central: Office) -> float:

@@ -3,13 +3,14 @@
 import asyncio
 import getpass
 import json
+import math
 import os
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,17 @@ class Board:
 
     async def say(self, topic: str, payload: Any = None, *, qos: int = 1, retain: bool = True) -> None:
         raw = payload if isinstance(payload, bytes) else json.dumps({} if payload is None else payload).encode()
-        await self._client.publish(f"{self._prefix}/firmware/{topic}", raw, qos, retain)
+        async with asyncio.timeout(PATIENCE_S):
+            await self._client.publish(f"{self._prefix}/firmware/{topic}", raw, qos, retain)
 
     async def once(self, topic: str, payload: Any = None) -> None:
         await self.say(topic, payload, qos=2, retain=False)
 
+    async def subscribe(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await self._client.subscribe(f"{self._prefix}/stack/#", 2)
+
     async def listen(self) -> None:
-        await self._client.subscribe(f"{self._prefix}/stack/#", 2)
         async for message in self._client.messages:
             topic = message.topic.value.removeprefix(f"{self._prefix}/stack/")
             assert isinstance(message.payload, bytes)
@@ -114,19 +119,20 @@ class Board:
         async with asyncio.timeout(PATIENCE_S):
             while not met():
                 self._news.clear()
-                try:
-                    await asyncio.wait_for(self._news.wait(), 0.1)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await self._news.wait()
 
 
 @asynccontextmanager
 async def board(port: int, prefix: str, *, dies: bool = False) -> AsyncIterator[Board]:
     """Firmware at a broker, with its last will. `dies`: it ends without a word."""
     will = aiomqtt.Will(f"{prefix}/firmware/status", b'{"online": false}', 1, retain=True)
-    client = aiomqtt.Client("127.0.0.1", port, will=will)
+    # No limits of its own: its asyncio.wait_for may swallow the cancellation of `listening` (see `mqtt_link`).
+    client = aiomqtt.Client("127.0.0.1", port, will=will, timeout=math.inf)
     async with client:
         one = Board(client, prefix)
+        await one.subscribe()
         listening = asyncio.create_task(one.listen())
         try:
             yield one

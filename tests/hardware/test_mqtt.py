@@ -387,7 +387,7 @@ def test_contracts_and_displays() -> None:
     desk.hardware.carry_out(GiveEvCertificate(1, None), at(0))
     desk.hardware.carry_out(ShowPrices(evse_id=None, about=PriceSubject.DEFAULT_PRICE, text="0.39"), at(0))
     desk.hardware.carry_out(ShowPrices(evse_id=1, about=PriceSubject.RUNNING_COST, cost="3.31"), at(0))
-    shown = {"text": "", "cost": None, "language": "", "qr_code_text": None}
+    shown = {"text": "", "cost": None, "language": "", "qr_code_text": None, "id_token": None}
     assert desk.told == [
         ("stack/evse/1/ev-certificate", {"exi_response": None}),
         ("stack/display", {**shown, "about": "DefaultPrice", "text": "0.39"}),

@@ -148,6 +148,25 @@ async def test_a_stack_that_is_killed_is_missed_and_the_next_one_closes_nothing(
         assert topics[1][1]["online"] is True
 
 
+@pytest.mark.parametrize("answer", ["_on_connect", "_on_subscribe", "_on_publish"])
+async def test_an_end_in_the_turn_of_an_answer_is_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    async with broker(tmp_path) as one:
+        ours = Stack(one.port)
+        running = asyncio.create_task(ours.link.run())
+        hears = getattr(aiomqtt.Client, answer)
+
+        def hears_and_is_ended(client: aiomqtt.Client, *said: Any) -> None:
+            hears(client, *said)
+            if not running.cancelling():
+                running.cancel()
+
+        monkeypatch.setattr(aiomqtt.Client, answer, hears_and_is_ended)
+        await asyncio.wait((running,), timeout=PATIENCE_S)
+        assert running.cancelled()
+
+
 async def test_a_broker_that_comes_back_is_told_everything_again(tmp_path: Path) -> None:
     async with broker(tmp_path) as one, stack(one) as ours:
         async with board(one.port, PREFIX) as firmware:
@@ -168,7 +187,7 @@ async def test_a_broker_that_comes_back_is_told_everything_again(tmp_path: Path)
 
 # paho leaves the socket of a handshake that failed to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_users_and_tls(tmp_path: Path) -> None:
+async def test_users_and_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with broker(tmp_path, user="station", password="s3cret", tls=True) as one:
         trusting = ssl.create_default_context(cafile=one.authority.file)
         good = {"host": "localhost", "user": "station", "password": "s3cret", "tls": trusting}
@@ -176,8 +195,10 @@ async def test_users_and_tls(tmp_path: Path) -> None:
             await _connected(ours)
         for wrong in ({"password": "wrong"}, {"tls": None}, {"host": "127.0.0.1"}):
             options = {**good, **wrong}
-            async with stack(one, **options) as refused:
-                await asyncio.sleep(0.3)
+            caplog.clear()
+            async with stack(one, **options) as refused, asyncio.timeout(PATIENCE_S):
+                while "MQTT" not in caplog.text:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.02)
                 assert not refused.hardware._linked
         shown = repr(Broker(host="h", port=1, user="station", password="s3cret"))
         assert "s3cret" not in shown

@@ -119,6 +119,7 @@ async def _serve(settings: StationFile, state_dir: Path | None, listen: ApiSetti
         upkeep = StationUpkeep(settings, folder, frames)
         closing.push_async_callback(upkeep.system.close)
         driver: asyncio.Task[None] | None = None
+        linked: asyncio.Task[None] | None = None
         if settings.hardware.kind == "mqtt":
             board, link = mqtt_hardware(settings.hardware, settings.id, settings.evse_configs)
             session = station_session(settings, journals[0], board, frames, upkeep, board.system)
@@ -139,12 +140,15 @@ async def _serve(settings: StationFile, state_dir: Path | None, listen: ApiSetti
             asyncio.get_running_loop().call_soon(_tell_damage, journal, session)
         typer.echo(f"Station {settings.id}: {session.uplink.url} ({settings.protocol})")
         stopped = asyncio.create_task(until_stopped())
-        await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+        ends = {running, stopped} if linked is None else {running, stopped, linked}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if driver is not None:
             driver.cancel()
         await session.stop()
         await running
+        if linked is not None and linked.done():
+            linked.result()  # a station that is deaf to its hardware must not look well
 
 
 async def _control(station: ControlledStation, listen: ApiSettings, closing: AsyncExitStack) -> None:

@@ -7,11 +7,13 @@ Guarantees
   and that the stack is there last of all. The last will takes that back; so does an orderly end.
 * Publications leave in order. Without a connection the latest of each retained topic is kept and what happens once is
   dropped: a command that is minutes old is none. However slow the broker, at most `MOST_WAITING` of them wait.
+* Cancelled at any instant, it ends.
 * The password is neither logged nor shown.
 """
 
 import asyncio
 import logging
+import math
 import random
 import ssl
 from collections.abc import Callable
@@ -94,8 +96,7 @@ class MqttLink:
         wait_s = _FIRST_WAIT_S
         while True:
             try:
-                async with self._client() as client:
-                    await self._live(client)
+                await self._hold(self._client())
             except (aiomqtt.MqttError, OSError, ValueError) as error:
                 log.warning("MQTT %s:%d: %s", self._broker.host, self._broker.port, _short(error))
             finally:
@@ -118,18 +119,36 @@ class MqttLink:
             keepalive=broker.keepalive_s,
             clean_session=True,
             max_queued_incoming_messages=_MOST_HEARD,
-            timeout=float(broker.keepalive_s),
+            # Its own limits are asyncio.wait_for, which before Python 3.12 swallows a cancellation that comes in the
+            # turn of the answer (python/cpython#86296): whoever waits for this task to end would wait for ever.
+            timeout=math.inf,
             will=aiomqtt.Will(self._topic(will.topic), will.payload, will.qos, will.retain),
         )
 
+    def _in_time(self) -> asyncio.Timeout:
+        """How long the broker has for one answer."""
+        return asyncio.timeout(float(self._broker.keepalive_s))
+
+    async def _hold(self, client: aiomqtt.Client) -> None:
+        """One connection, from its beginning."""
+        async with self._in_time():
+            await client.__aenter__()
+        try:
+            await self._live(client)
+        finally:
+            with suppress(aiomqtt.MqttError, TimeoutError):  # what has ended it is what counts
+                async with self._in_time():
+                    await client.__aexit__(None, None, None)
+
     async def _live(self, client: aiomqtt.Client) -> None:
-        """One connection, until it ends."""
+        """One connection that is open, until it ends."""
         for topics, qos in (
             (("firmware/evse/+/pilot", "firmware/evse/+/cable", "firmware/evse/+/meter"), AT_LEAST_ONCE),
             (("firmware/evse/+/faults", "firmware/evse/+/local-limit", "firmware/evse/+/lock"), AT_LEAST_ONCE),
             (("firmware/+", "firmware/evse/+/token", "firmware/evse/+/stop", "firmware/system/+"), EXACTLY_ONCE),
         ):
-            await client.subscribe([(self._topic(topic), qos) for topic in topics])
+            async with self._in_time():
+                await client.subscribe([(self._topic(topic), qos) for topic in topics])
         first = {**self._retained, **{said.topic: said for said in self._hardware.first_words()}}
         status = first.pop(self._hardware.last_will().topic)
         for publication in first.values():
@@ -147,7 +166,8 @@ class MqttLink:
             hearing.cancel()
             ended = await asyncio.gather(speaking, hearing, return_exceptions=True)
             with suppress(aiomqtt.MqttError, TimeoutError):  # if this fails, the last will says it
-                await asyncio.wait_for(self._send(client, self._hardware.last_will()), _FAREWELL_S)
+                async with asyncio.timeout(_FAREWELL_S):
+                    await self._send(client, self._hardware.last_will())
         for error in ended:
             if isinstance(error, Exception):
                 raise error
@@ -167,7 +187,8 @@ class MqttLink:
                 self._hardware.received(message.topic.value[below:], bytes(payload), retained=message.retain)
 
     async def _send(self, client: aiomqtt.Client, said: Publication) -> None:
-        await client.publish(self._topic(said.topic), said.payload, said.qos, said.retain)
+        async with self._in_time():
+            await client.publish(self._topic(said.topic), said.payload, said.qos, said.retain)
 
     def _topic(self, below: str) -> str:
         return f"{self._broker.prefix}/{below}"
