@@ -4,6 +4,8 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
+/** `npm run dev` shows what runs there. */
+const API = process.env["FORECOURT_API"] ?? "http://127.0.0.1:8080";
 const outDir = resolve(import.meta.dirname, "../src/forecourt/console/static");
 
 /** What the server sends to whoever accepts it: compressed once here, as well as can be. */
@@ -35,5 +37,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 600,
     rollupOptions: { input: ["index.html", "driver.html"].map((page) => resolve(import.meta.dirname, page)) },
   },
-  server: { proxy: { "/api": "http://127.0.0.1:8080", "/healthz": "http://127.0.0.1:8080" } },
+  server: { proxy: { "/api": API, "/healthz": API } },
 });

@@ -103,7 +103,7 @@ const GROUPS: { name: Text; places: Place[] }[] = [
 ];
 
 const StationPage = lazy(() => import("./pages/station"));
-const SitePage = lazy(() => import("./pages/sites").then((found) => ({ default: found.SitePage })));
+const SitePage = lazy(() => import("./pages/site"));
 const TransactionPage = lazy(() => import("./pages/transaction"));
 const Search = lazy(() => import("./parts/search"));
 

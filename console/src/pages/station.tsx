@@ -43,7 +43,7 @@ export default function StationPage() {
   const path = useMemo(() => ({ params: { path: { station_id: id } } }), [id]);
   const key = ["stations", id];
   const found = useQuery({ queryKey: key, queryFn: () => asked(api.GET("/api/v1/stations/{station_id}", path)) });
-  useLive(key, ["station.connected", "station.disconnected", "station.booted"], id);
+  useLive(key, ["station.connected", "station.disconnected", "station.booted"], { station_id: id });
   const station = found.data ?? entry?.station;
   const there = useTimeThere(station?.location_id ?? null);
   if (station === undefined) {

@@ -16,22 +16,30 @@ export function usePages<T>(
   key: QueryKey,
   page: (cursor: string | undefined) => Promise<Page<T>>,
   live: readonly string[] = [],
+  everyMs?: number,
 ) {
   const found = useInfiniteQuery({
     queryKey: key,
     queryFn: ({ pageParam }) => page(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next_cursor ?? undefined,
+    ...(everyMs !== undefined && { refetchInterval: everyMs }),
   });
   useLive(key, live);
   return { ...found, items: found.data?.pages.flatMap((one) => one.items) };
 }
 
-/** Reads again what events of these types make old, at most every two seconds. */
-export function useLive(key: QueryKey, types: readonly string[], stationId?: string) {
+interface Of {
+  station_id?: string;
+  site_id?: number;
+}
+
+/** Reads again what events of these types, and of this station or site, make old; at most every two seconds. */
+export function useLive(key: QueryKey, types: readonly string[], of: Of = {}) {
   const queries = useQueryClient();
   const text = JSON.stringify(key);
   const wanted = types.join();
+  const { station_id: stationId, site_id: siteId } = of;
   useEffect(() => {
     if (wanted === "") return;
     let timer = 0;
@@ -45,15 +53,17 @@ export function useLive(key: QueryKey, types: readonly string[], stationId?: str
     const stops = [
       stream.onOpen(again),
       stream.onEvent((event) => {
-        if (wanted.split(",").includes(event.type) && (stationId === undefined || event.station_id === stationId))
-          again();
+        if (!wanted.split(",").includes(event.type)) return;
+        if (stationId !== undefined && event.station_id !== stationId) return;
+        if (siteId !== undefined && event.body["site_id"] !== siteId) return;
+        again();
       }),
     ];
     return () => {
       clearTimeout(timer);
       for (const stop of stops) stop();
     };
-  }, [queries, text, wanted, stationId]);
+  }, [queries, text, wanted, stationId, siteId]);
 }
 
 interface Paged<T> {

@@ -1,9 +1,10 @@
 import { Button } from "@mantine/core";
+import { Link } from "react-router";
 import type { Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { useText } from "../i18n/text";
 import type { State } from "../live/fleet";
-import { Pill, StateMark } from "./basics";
+import { Pill, STATE_WORDS, StateMark } from "./basics";
 
 export type Site = Schemas["SiteResource"];
 export type SiteNode = Site["nodes"][number];
@@ -11,6 +12,8 @@ export type SiteEvse = Site["evses"][number];
 
 const PHASES = ["L1", "L2", "L3"];
 const NEAR = 0.9;
+/** A limit that is this much below the rating is more than a margin, and worth a word. */
+const LOWERED = 0.95;
 
 /** The controller's words for an EVSE as the console's. */
 export function stateOfEvse(evse: SiteEvse): State {
@@ -30,28 +33,39 @@ export function stateOfEvse(evse: SiteEvse): State {
   }
 }
 
+/** Whether nobody is there who could want anything. One that can't be reached is not idle: it has to be looked at. */
+export function isIdle(evse: SiteEvse): boolean {
+  return evse.state === "unplugged" || evse.state === null;
+}
+
+type Choose = ((node: SiteNode) => void) | null;
+
 /** From the grid connection through circuits to EVSEs, each phase's load against its rating. */
-export function SingleLine({ site, limit }: { site: Site; limit: ((node: SiteNode) => void) | null }) {
+export function SingleLine({ site, limit }: { site: Site; limit: Choose }) {
+  const { t } = useText();
   const root = site.nodes.find((node) => node.parent === null);
-  if (root === undefined) return null;
+  if (root === undefined) return <p className="small faint">{t("The controller has not told of its circuits yet.")}</p>;
   return (
-    <ul className="line-tree">
-      <Branch site={site} node={root} limit={limit} />
-    </ul>
+    <div className="line">
+      <ul className="line-tree">
+        <Branch site={site} node={root} limit={limit} />
+      </ul>
+    </div>
   );
 }
 
-function Branch({ site, node, limit }: { site: Site; node: SiteNode; limit: ((node: SiteNode) => void) | null }) {
+function Branch({ site, node, limit }: { site: Site; node: SiteNode; limit: Choose }) {
   const { t } = useText();
-  const format = useFormat();
   const below = site.nodes.filter((one) => one.parent === node.name);
-  const evses = site.evses.filter((one) => one.node === node.name);
   return (
     <li>
       <div className="line-node">
         <header>
           <span>
-            <b>{node.name}</b> <span className="faint small">{node.parent === null ? t("Grid connection") : null}</span>
+            <b>{node.name}</b>{" "}
+            <span className="faint small">
+              {node.parent === null ? t("Grid connection") : node.transformer ? t("Transformer") : null}
+            </span>
           </span>
           {limit !== null && (
             <Button
@@ -74,16 +88,7 @@ function Branch({ site, node, limit }: { site: Site; node: SiteNode; limit: ((no
           />
         ))}
         {node.limited !== null && <Pill tone="warn">{node.limited}</Pill>}
-        {evses.length > 0 && (
-          <div className="line-evses">
-            {evses.map((evse) => (
-              <span key={evse.evse} className="line-evse" title={evse.why ?? undefined}>
-                {evse.evse_id === 1 ? evse.station_id : evse.evse} <StateMark state={stateOfEvse(evse)}> </StateMark>
-                {(evse.power_w ?? 0) > 0 ? format.power(evse.power_w) : ""}
-              </span>
-            ))}
-          </div>
-        )}
+        <Feeds evses={site.evses.filter((one) => one.node === node.name)} />
       </div>
       {below.length > 0 && (
         <ul>
@@ -93,6 +98,36 @@ function Branch({ site, node, limit }: { site: Site; node: SiteNode; limit: ((no
         </ul>
       )}
     </li>
+  );
+}
+
+/** The EVSEs of a node: those where something is, and how many others there are. */
+function Feeds({ evses }: { evses: readonly SiteEvse[] }) {
+  const { t } = useText();
+  const format = useFormat();
+  const busy = evses.filter((one) => !isIdle(one));
+  const idle = evses.length - busy.length;
+  if (evses.length === 0) return null;
+  return (
+    <ul className="line-evses">
+      {busy.map((evse) => (
+        <li key={evse.evse}>
+          <Link
+            className="line-evse"
+            to={`/stations/${encodeURIComponent(evse.station_id)}`}
+            title={evse.why ?? undefined}
+          >
+            <StateMark state={stateOfEvse(evse)}>{evse.evse_id === 1 ? evse.station_id : evse.evse}</StateMark>
+            <span className="faint">
+              {(evse.power_w ?? 0) > 0
+                ? `${format.power(evse.power_w)} · ${format.number(evse.current_a, 1)} A`
+                : t(STATE_WORDS[stateOfEvse(evse)])}
+            </span>
+          </Link>
+        </li>
+      ))}
+      {idle > 0 && <li className="faint small">{t("{n} without a car", { n: idle })}</li>}
+    </ul>
   );
 }
 
@@ -112,7 +147,8 @@ function Phase(given: { phase: string; rating: number; load: number | null; limi
         <line className="limit" x1={bound * 100} x2={bound * 100} y1="0" y2="12" />
       </svg>
       <span className="small">
-        {t("{a} of {b} A", { a: format.number(load, 1), b: format.number(limit ?? rating, 1) })}
+        {t("{a} of {b} A", { a: format.number(load, 1), b: format.number(rating, 0) })}
+        {bound < LOWERED && ` (${t("now {a}", { a: format.number(limit, 0) })})`}
       </span>
     </div>
   );

@@ -24,6 +24,7 @@ from forecourt.app.config import ConfigError
 from forecourt.app.csms import CsmsFile, RunningCsms, running_csms
 from forecourt.app.csms_payments import PaymentsFile
 from forecourt.app.demo_view import show
+from forecourt.app.demo_world import furnish, keep_planning, look_ahead, planner_settings, wishes_of
 from forecourt.app.listeners import OcppListener
 from forecourt.app.logs import LogFormat, LogLevel, set_up
 from forecourt.app.running import Exit, run_role, until_stopped
@@ -197,7 +198,12 @@ async def running_demo(
             clock=clock,
             new_id=csms.context.new_id,
         )
-        controller.endpoint.controller.surround(SurroundingsSettings(dimming=_dimming(site)), clock.now())
+        surroundings = SurroundingsSettings(
+            dimming=_dimming(site), planner=planner_settings(speed), tokens=wishes_of(sessions)
+        )
+        controller.endpoint.controller.surround(surroundings, clock.now())
+        look_ahead(controller.endpoint.controller.surroundings.outlook, start)
+        await furnish(csms.context, sorted(sessions_of))
         await controller.start(port=controller_port)
         stack.push_async_callback(controller.stop)
         link = SiteLink(
@@ -214,6 +220,7 @@ async def running_demo(
                 journal=MemoryJournal(),
                 clock=clock,
                 seed=seed,
+                visitors=True,
             )
             for index, point in enumerate(site.evses)
         ]
@@ -224,6 +231,7 @@ async def running_demo(
         tasks = [asyncio.create_task(station.run()) for station in stations]
         tasks.append(asyncio.create_task(demo.watch_fuses()))
         tasks.append(asyncio.create_task(link.run()))
+        tasks.append(asyncio.create_task(keep_planning(controller, link, site, clock)))
         try:
             yield demo
         finally:

@@ -20,11 +20,12 @@ from forecourt.dialect.port import Dialect
 from forecourt.domain.clock import Clock, Deadlines, Now
 from forecourt.domain.events import MeterSampled, Notice, TransactionEnded, TransactionStarted
 from forecourt.domain.meter import energy_wh
+from forecourt.domain.requests import RequestStatus, StartAnswer
 from forecourt.domain.site import EvsePoint
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.variable import VariableRef
 from forecourt.hardware.simulated import PlugError, SimulatedEvse, SimulatedHardware
-from forecourt.hardware.vehicle import Vehicle
+from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.handshake import connection_url
 from forecourt.net.station_session import StationSession, Uplink
@@ -32,7 +33,7 @@ from forecourt.sim.cars import token_of, vehicle_of
 from forecourt.sim.sessions import RecordedSession
 from forecourt.station.boot import Registration
 from forecourt.station.config import EvseConfig, StationConfig
-from forecourt.station.effects import Effect, Send, TokenAnswered
+from forecourt.station.effects import Effect, Reply, Send, TokenAnswered
 from forecourt.station.inputs import StopPressed
 from forecourt.station.ports import Journal
 from forecourt.station.variable_table import SAMPLED_INTERVAL, SAMPLED_MEASURANDS
@@ -42,6 +43,11 @@ AFTER_PLUG_S = 20.0
 TRIES_AGAIN_AFTER_S = 30.0
 """World seconds until a driver whom the reader refused holds the token to it once more."""
 _LOOKS_EVERY_S = 0.1
+VISITOR_COMES_AFTER_S = 2.0
+"""Real seconds between a remote start and the plug of the visitor who asked for it."""
+VISITOR_LEAVES_AFTER_S = 8.0
+"""Real seconds between the end of their transaction and their leaving."""
+_VISITOR = VehicleSpec(battery_wh=58_000.0, initial_wh=20_000.0)
 
 
 class Entry(msgspec.Struct):
@@ -82,8 +88,10 @@ class DrivenStation:
         backoff: BackoffPolicy | None = None,
         seed: int = 0,
         variables: Mapping[VariableRef, str] | None = None,
+        visitors: bool = False,
     ) -> None:
-        """`endpoint` is the controller's or CSMS's URL without the identity. `sample_interval_s`: of the world."""
+        """`endpoint` is the controller's or CSMS's URL without the identity. `sample_interval_s`: of the world.
+        `visitors`: whoever starts remotely where no car is has a car that comes then."""
         self.point = point
         self.sessions = tuple(sessions)
         self.evse = SimulatedEvse(
@@ -100,6 +108,8 @@ class DrivenStation:
         self.refused = 0
         self.requested_wh = 0.0
         self._answer: bool | None = None
+        self._visitors = visitors
+        self._awaited = asyncio.Event()
         self._clock = clock
         self._seed = seed
         config = StationConfig(
@@ -128,12 +138,15 @@ class DrivenStation:
 
     async def run(self) -> None:
         """Run the station and its drivers until cancelled or stopped."""
-        drivers = asyncio.create_task(self._drive())
+        people = [asyncio.create_task(self._drive())]
+        if self._visitors:
+            people.append(asyncio.create_task(self._receive_visitors()))
         try:
             await self.session.run()
         finally:
-            drivers.cancel()
-            await asyncio.gather(drivers, return_exceptions=True)
+            for one in people:
+                one.cancel()
+            await asyncio.gather(*people, return_exceptions=True)
 
     @property
     def energy_wh(self) -> float:
@@ -184,6 +197,25 @@ class DrivenStation:
         self.session.tell(self.evse.unplug(self._clock.now()))
         self.present = None
 
+    async def _receive_visitors(self) -> None:
+        while True:
+            await self._awaited.wait()
+            await asyncio.sleep(VISITOR_COMES_AFTER_S)
+            self._awaited.clear()
+            vehicle = Vehicle(_VISITOR, self._clock.now().elapsed_s)
+            try:
+                self.session.tell(self.evse.plug_in(vehicle, self._clock.now()))
+            except PlugError:
+                continue  # the car that is there is the one that was meant
+            before = len(self.books)
+            while self.evse.vehicle is vehicle and (  # noqa: ASYNC110 - real seconds
+                len(self.books) == before or any(not entry.ended for entry in self.books.values())
+            ):
+                await asyncio.sleep(_LOOKS_EVERY_S)
+            await asyncio.sleep(VISITOR_LEAVES_AFTER_S)
+            if self.evse.vehicle is vehicle and not self.evse.locked:
+                self.session.tell(self.evse.unplug(self._clock.now()))
+
     async def _until(self, at: datetime) -> None:
         while (wait_s := (at - self._clock.now().at).total_seconds()) > 0:
             await self._world_sleep(min(wait_s, 600.0))
@@ -209,6 +241,10 @@ class DrivenStation:
         if isinstance(effect, TokenAnswered):
             self._answer = effect.accepted
             self.refused += not effect.accepted
+        if isinstance(effect, Reply) and isinstance(effect.answer, StartAnswer):
+            if effect.answer.outcome is RequestStatus.ACCEPTED and self.evse.vehicle is None:
+                self._awaited.set()
+            return
         if not isinstance(effect, Send) or not isinstance(effect.call, Notice):
             return
         for event in effect.call.events:

@@ -41,7 +41,7 @@ export default function Configuration({ id }: { id: string }) {
     queryKey: key,
     queryFn: () => asked(api.GET("/api/v1/stations/{station_id}/configuration", { params: { path } })),
   });
-  useLive(key, ["configuration.drift", "command.updated"], id);
+  useLive(key, ["configuration.drift", "command.updated"], { station_id: id });
   const [text, setText] = useState("");
   const [only, setOnly] = useState(false);
   const [editing, edit] = useState<Row | null>(null);

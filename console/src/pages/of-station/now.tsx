@@ -24,7 +24,7 @@ export function Now({ id }: { id: string }) {
         }),
       ),
   });
-  useLive(key, ["transaction.started", "transaction.ended"], id);
+  useLive(key, ["transaction.started", "transaction.ended"], { station_id: id });
   const [chosen, choose] = useState<string | null>(null);
   if (entry === undefined)
     return (

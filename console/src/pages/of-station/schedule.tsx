@@ -36,7 +36,7 @@ export default function Schedule({ id }: { id: string }) {
         }),
       ),
   });
-  useLive(key, ["command.updated", "transaction.started", "transaction.ended"], id);
+  useLive(key, ["command.updated", "transaction.started", "transaction.ended"], { station_id: id });
   const read = useMutation({
     mutationFn: () =>
       asked(
