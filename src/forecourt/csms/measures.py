@@ -26,6 +26,8 @@ BATCH: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 class CallOutcome(StrEnum):
     """What became of a call, whichever way it went."""
 
+    __hash__ = str.__hash__  # that of an enumeration is a function of Python's, and this is asked with each message
+
     ANSWERED = "answered"
     REFUSED = "refused"
     """By an error."""

@@ -54,7 +54,7 @@ from forecourt.domain.profile import ChargingProfile
 from forecourt.domain.requests import DataTransfer, DataTransferAnswer
 from forecourt.domain.site_link import Order as SiteLinkOrder
 from forecourt.domain.station import Capabilities, RegistrationStatus
-from forecourt.domain.token import IdToken
+from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenType
 from forecourt.domain.variable import VariableReading, VariableRef
 
 T = TypeVar("T")
@@ -92,6 +92,8 @@ class StationBooks(Protocol):
         location_id: int | None,
         connected: bool | None,
         registration: RegistrationStatus | None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
         before: int | None,
         limit: int,
     ) -> list[Station]: ...
@@ -140,7 +142,18 @@ class TokenBooks(Protocol):
     def get(self, organisation_id: int, value: str) -> Token | None: ...
     def upsert(self, organisation_id: int, value: str, columns: dict[str, Any], now: datetime) -> Token: ...
     def remove(self, organisation_id: int, value: str) -> bool: ...
-    def page(self, organisation_id: int, *, group: str | None, before: int | None, limit: int) -> list[Token]: ...
+    def page(
+        self,
+        organisation_id: int,
+        *,
+        group: str | None,
+        kind: IdTokenType | None = None,
+        standing: AuthorizationStatus | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        before: int | None,
+        limit: int,
+    ) -> list[Token]: ...
 
 
 class TransactionBooks(Protocol):
@@ -165,6 +178,7 @@ class TransactionBooks(Protocol):
         *,
         station_number: int | None,
         id_token: str | None,
+        transaction_id: str | None = None,
         state: TransactionState | None,
         orphan: bool | None,
         started_from: datetime | None,
@@ -271,6 +285,8 @@ class ChargingBooks(Protocol):
         station_number: int | None,
         profile_id: int | None,
         state: ProfileState | None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
         before: int | None,
         limit: int,
     ) -> list[StationProfile]: ...
@@ -307,7 +323,15 @@ class LogBooks(Protocol):
         self, organisation_id: int, station_number: int, at: datetime, action: str, descriptions: Sequence[str]
     ) -> None: ...
     def violations(
-        self, organisation_id: int, station_number: int, *, before: int | None, limit: int
+        self,
+        organisation_id: int,
+        station_number: int,
+        *,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None,
+        limit: int,
     ) -> list[Violation]: ...
 
 
@@ -391,6 +415,10 @@ class Books(Protocol):
         ...
 
 
+Done = Callable[[Any, BaseException | None], None]
+"""Is given what a unit of work has given, or why that is not in the books."""
+
+
 class Store(Protocol):
     """Keeps the books."""
 
@@ -401,6 +429,10 @@ class Store(Protocol):
             StoreUnavailable: it could not be committed; nothing of it is in the books.
             whatever `unit` raises: nothing of it is in the books.
         """
+        ...
+
+    def submit(self, unit: Callable[[Books], Any], done: Done) -> None:
+        """The same for whoever needs no future: `done` is called on the event loop after the commit, or the failure."""
         ...
 
     def read(self, query: Callable[[Books], T]) -> "asyncio.Future[T]":

@@ -58,6 +58,15 @@ class Message(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """A CALL that was read at once, frame and payload. `reply`: the answer to it that is `Acknowledged`."""
+
+    message_id: str
+    action: str
+    call: StationCall
+    reply: bytes
+
+
 class Dialect(Protocol):
     """One OCPP version."""
 
@@ -86,6 +95,13 @@ class Dialect(Protocol):
         With `received_at` lenience goes as far as somebody who keeps books can: that instant stands in for a missing
         one, other required fields for what their absence can only mean, and a mere report of which nothing can be read
         is a notice without events.
+        """
+        ...
+
+    def hear_at_once(self, frame: bytes) -> Heard | None:
+        """What a station says with this frame, where it is a CALL that is in order and of the frequent ones.
+
+        None: the frame takes a closer look, and `decode_call`, which would read the same.
         """
         ...
 

@@ -17,8 +17,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from forecourt.dialect.at_once import AtOnce
 from forecourt.dialect.port import (
     Decoded,
+    Heard,
     Inexpressible,
     Message,
     StationCall,
@@ -94,6 +96,15 @@ class TableDialect:
     say_notice: Callable[[Notice, TransactionIdOf], tuple[tuple[str, WireMessage], ...]]
     reply_to_notice: Callable[[Notice, Answer], WireMessage]
     hear_notice_answer: Callable[[Notice, bytes, Deviations], Any]
+    at_once: tuple[AtOnce, ...] = ()
+
+    def hear_at_once(self, frame: bytes) -> Heard | None:
+        """What a station says with this frame, where it is one of the frequent ones and in order."""
+        for reader in self.at_once:
+            heard = reader.read(frame)
+            if heard is not None:
+                return heard
+        return None
 
     def decode_call(
         self, action: str, payload: bytes, *, strict: bool = False, received_at: datetime | None = None

@@ -13,6 +13,7 @@ from typing import Final
 from forecourt.dialect import v16_certificates, v16_costs, v16_firmware, v16_lists, v16_requests
 from forecourt.dialect.port import Dialect
 from forecourt.dialect.tables import TableDialect
+from forecourt.dialect.v16_at_once import AT_ONCE
 from forecourt.dialect.v16_calls import NOTICES, hear_notice_answer, reply_to_notice, say_notice
 from forecourt.domain.station import Capabilities
 from forecourt.messages.v16 import REQUESTS
@@ -51,4 +52,5 @@ V16: Final[Dialect] = TableDialect(
     say_notice=say_notice,
     reply_to_notice=reply_to_notice,
     hear_notice_answer=hear_notice_answer,
+    at_once=AT_ONCE,
 )

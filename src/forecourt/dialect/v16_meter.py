@@ -32,10 +32,10 @@ from forecourt.domain.meter import (
 from forecourt.messages import v16 as m
 from forecourt.rpc.errors import Cause
 
-_MEASURANDS: Final = by_value_or(m.Measurand, Measurand, Measurand.ENERGY_ACTIVE_IMPORT_REGISTER)
-_CONTEXTS: Final = by_value_or(m.ReadingContext, ReadingContext, ReadingContext.SAMPLE_PERIODIC)
-_LOCATIONS: Final = by_value_or(m.Location, MeasuringPoint, MeasuringPoint.OUTLET)
-_PHASES: Final = by_value_or(m.Phase, MeasuredPhase, None)
+MEASURANDS: Final = by_value_or(m.Measurand, Measurand, Measurand.ENERGY_ACTIVE_IMPORT_REGISTER)
+CONTEXTS: Final = by_value_or(m.ReadingContext, ReadingContext, ReadingContext.SAMPLE_PERIODIC)
+LOCATIONS: Final = by_value_or(m.Location, MeasuringPoint, MeasuringPoint.OUTLET)
+PHASES: Final = by_value_or(m.Phase, MeasuredPhase, None)
 
 _MEASURANDS_SAID: Final = by_value(Measurand, m.Measurand)
 _CONTEXTS_SAID: Final = by_value(ReadingContext, m.ReadingContext)
@@ -71,7 +71,7 @@ def meter_values(
         samples = []
         sampled: tuple[m.SampledValue | m.TransactionSampledValue, ...] = value.sampled_value
         for place, sample in enumerate(sampled):
-            measurand = _MEASURANDS[sample.measurand]
+            measurand = MEASURANDS[sample.measurand]
             signed = None
             number: float | None = None
             if sample.format is _SIGNED:
@@ -86,9 +86,9 @@ def meter_values(
                 SampledValue(
                     number,
                     measurand,
-                    _PHASES[sample.phase],
-                    _CONTEXTS[sample.context],
-                    _LOCATIONS[sample.location],
+                    PHASES[sample.phase],
+                    CONTEXTS[sample.context],
+                    LOCATIONS[sample.location],
                     signed,
                 )
             )

@@ -88,7 +88,7 @@ class TransactionAuthorized(Event, frozen=True, kw_only=True):
     """Where it is told with this and with nothing else (OCPP 2.0.1 E01: it may be chosen only now)."""
 
 
-class MeterSampled(Event, frozen=True, kw_only=True):
+class MeterSampled(Event, frozen=True, kw_only=True, gc=False):
     """Readings of an EVSE's meter, during a transaction or outside one."""
 
     evse_id: int | None
@@ -206,7 +206,7 @@ class Sequence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Likewise: when it was said."""
 
 
-class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
+class Notice(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Everything one message from a station tells."""
 
     events: tuple[StationEvent, ...]

@@ -115,7 +115,7 @@ BASE_UNITS: Final[dict[Measurand, str]] = {
 }
 
 
-class SignedMeterValue(msgspec.Struct, frozen=True, omit_defaults=True):
+class SignedMeterValue(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A reading with the meter's signature, verbatim (OCMF, EDL and others); never parsed to be re-written."""
 
     signed_data: str
@@ -124,7 +124,7 @@ class SignedMeterValue(msgspec.Struct, frozen=True, omit_defaults=True):
     public_key: str = ""
 
 
-class SampledValue(msgspec.Struct, frozen=True, omit_defaults=True):
+class SampledValue(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One number (in the measurand's base unit), or one signed text, or both."""
 
     value: float | None
@@ -140,7 +140,7 @@ class SampledValue(msgspec.Struct, frozen=True, omit_defaults=True):
         return BASE_UNITS[self.measurand]
 
 
-class MeterValue(msgspec.Struct, frozen=True):
+class MeterValue(msgspec.Struct, frozen=True, gc=False):
     """Samples taken at one instant."""
 
     at: datetime

@@ -24,11 +24,11 @@ from opentelemetry.trace import Span
 from forecourt.csms import commands, contracts, costs, message_log, provisioning, router, security, traces
 from forecourt.csms.measures import OTHER, CallOutcome
 from forecourt.csms.message_log import Frame
-from forecourt.csms.ports import CallOrder, Context, DisconnectOrder, Order, Receipt
+from forecourt.csms.ports import CallOrder, Context, DisconnectOrder, Done, Order, Receipt
 from forecourt.csms.records import Command, CommandState, ConnectedStation, Direction, Station
-from forecourt.dialect.port import Dialect, Inexpressible, StationCall, StationCallAnswer, Untranslatable
+from forecourt.dialect.port import Dialect, Heard, Inexpressible, StationCall, StationCallAnswer, Untranslatable
 from forecourt.domain.clock import Deadlines, Now
-from forecourt.domain.events import BootAnswer, Notice
+from forecourt.domain.events import Acknowledged, BootAnswer, Notice
 from forecourt.domain.requests import Authorize, AuthorizeAnswer, CsmsRequest, CsmsRequestAnswer
 from forecourt.domain.station import RegistrationStatus
 from forecourt.net.connection import CloseCode, Connection
@@ -172,7 +172,8 @@ class CsmsSession:
         now = self._context.clock.now()
         if self._context.settings.keep_messages:
             self._log(Direction.IN, data)
-        self._heard(self._peer.receive(data, now.protocol_s), now)
+        if not self._takes_at_once(data, now):
+            self._heard(self._peer.receive(data, now.protocol_s), now)
 
     def writable(self) -> None:
         """The station reads again."""
@@ -194,7 +195,42 @@ class CsmsSession:
             self._end(entry, CommandState.OFFLINE, "the station went offline before it was sent")
         self._server.run(provisioning.disconnected(self._context, self._station, reason or f"closed with {code}"))
 
-    # Calls of the station
+    # Calls of the station: those that are frequent and in order
+
+    def _takes_at_once(self, data: bytes, now: Now) -> bool:
+        """Take in a call without a closer look, where it needs none. False: nothing was done."""
+        if (
+            self._busy
+            or self._inbox
+            or self._registration is not RegistrationStatus.ACCEPTED
+            or self._connection.paused
+            or (heard := self._dialect.hear_at_once(data)) is None
+            or not self._peer.take_in(heard.message_id, heard.action, data, now.protocol_s)
+        ):
+            return False
+        self._busy = True
+        self._context.store.submit(
+            router.unit_of(self._context, self._station, heard.call, now.at),
+            partial(self._taken_at_once, heard, time.perf_counter()),
+        )
+        return True
+
+    def _taken_at_once(self, heard: Heard, received_s: float, answer: Any, error: BaseException | None) -> None:
+        if error is not None or type(answer) is not Acknowledged:
+            received = CallReceived(heard.message_id, heard.action, b"", b"")
+            self._committed(received, received_s, heard.call, answer, error)
+            return
+        self._busy = False
+        frame = self._peer.answer(heard.message_id, heard.reply)
+        if frame is not None:
+            self._send(frame)
+        self._counted(heard.action, CallOutcome.ANSWERED, received_s)
+        if self._inbox or not self._reading:
+            self._take_next()
+        if self._peer.has_outgoing:
+            self._flush()
+
+    # All calls of the station
 
     def _heard(self, events: list[PeerEvent], now: Now | None = None) -> None:
         for event in events:
@@ -245,12 +281,12 @@ class CsmsSession:
                 self._counted(received.action, CallOutcome.REFUSED, received_s)
                 continue
             self._busy = True
-            committed: asyncio.Future[StationCallAnswer]
+            done = partial(self._committed, received, received_s, call)
             if contracts.goes_outside(call):
-                committed = self._server.run(router.take(self._context, self._station, call))
+                taking = self._server.run(router.take(self._context, self._station, call))
+                taking.add_done_callback(partial(_tell, done))
             else:
-                committed = self._context.store.write(router.unit_of(self._context, self._station, call, at))
-            committed.add_done_callback(partial(self._committed, received, received_s, call))
+                self._context.store.submit(router.unit_of(self._context, self._station, call, at), done)
         if not self._reading and not self._over and len(self._inbox) * 2 <= self._context.settings.inbox:
             self._reading = True
             self._connection.resume_reading()
@@ -260,19 +296,17 @@ class CsmsSession:
         received: CallReceived | SendReceived,
         received_s: float,
         call: StationCall,
-        future: "asyncio.Future[StationCallAnswer]",
+        answer: Any,
+        error: BaseException | None,
     ) -> None:
         self._busy = False
-        error = None if future.cancelled() else future.exception()
-        if future.cancelled():
-            return
         if error is not None:
             about = self._about(received.message_id)
             log.error("%s: %s was not taken in", self._station.id, received.action, exc_info=error, extra=about)
             self._refuse(received, Cause.INTERNAL, "it could not be stored, try again")
             self._counted(received.action, CallOutcome.NOT_STORED, received_s)
         else:
-            self._answer(received, call, future.result())
+            self._answer(received, call, answer)
             self._counted(received.action, CallOutcome.ANSWERED, received_s)
         self._take_next()
         self._flush()
@@ -466,11 +500,19 @@ class CsmsSession:
         self._heard(self._peer.expire(now_s))
 
     def _flush(self) -> None:
-        keep = self._context.settings.keep_messages
         for frame in self._peer.take():
-            if keep:
-                self._log(Direction.OUT, frame)
-            self._connection.send(frame)
+            self._send(frame)
+
+    def _send(self, frame: bytes) -> None:
+        if self._context.settings.keep_messages:
+            self._log(Direction.OUT, frame)
+        self._connection.send(frame)
 
     def _log(self, direction: Direction, frame: bytes) -> None:
         self._server.keep_frame(self._station, Frame(self._context.clock.now().at, direction, frame))
+
+
+def _tell(done: Done, future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        error = future.exception()
+        done(None if error is not None else future.result(), error)

@@ -170,6 +170,11 @@ class OutgoingCalls:
             return self._given_way_at
         return None if self._open is None else self._open.deadline
 
+    @property
+    def has_given_way(self) -> bool:
+        """Whether `given_way` has something to give."""
+        return bool(self._given_way)
+
     def given_way(self) -> list[Abandoned]:
         """Calls that had to leave a full queue to more urgent ones; each is handed out once."""
         if not self._given_way:

@@ -53,7 +53,7 @@ __all__ = ["Peer"]
 
 class _Incoming(Struct, gc=False):
     action: str
-    payload: bytes
+    frame: bytes
     received_at: float
 
 
@@ -74,6 +74,7 @@ class Peer:
     __slots__ = (
         "_answer_window_s",
         "_answered",
+        "_answers_may_be_refused",
         "_call_timeout_s",
         "_calls",
         "_closed",
@@ -105,6 +106,7 @@ class Peer:
         self._calls = OutgoingCalls(self._outbox, new_id, rules.message_id_max_length, max_queue)
         self._incoming: dict[str, _Incoming] = {}
         self._answered: dict[str, str] = {}
+        self._answers_may_be_refused = CALL_RESULT_ERROR in rules.message_types
 
     @property
     def open_call(self) -> str | None:
@@ -115,6 +117,11 @@ class Peer:
     def waiting_calls(self) -> int:
         """How many of our calls have not left yet."""
         return self._calls.waiting
+
+    @property
+    def has_outgoing(self) -> bool:
+        """Whether `take` has something to give."""
+        return bool(self._outbox)
 
     @property
     def open_incoming(self) -> int:
@@ -190,6 +197,10 @@ class Peer:
         self._outbox.append(frames.encode_call_result(message_id, payload))
         return True
 
+    def answer(self, message_id: str, payload: bytes) -> bytes | None:
+        """As `reply`, but the frame is given to whoever asks, to be sent at once. None: there is no such call open."""
+        return frames.encode_call_result(message_id, payload) if self._settle(message_id) else None
+
     def reply_error(self, message_id: str, cause: Cause, description: str = "", details: bytes = b"{}") -> bool:
         """Refuse a call of the other end. `details` is a JSON object. False: as for `reply`."""
         if not self._settle(message_id):
@@ -261,6 +272,23 @@ class Peer:
             events.append(self._extension_received(received, text, now))
         return events
 
+    def take_in(self, message_id: str, action: str, frame: bytes, now: float) -> bool:
+        """A call whose frame somebody else has read, as `receive` would have. True: it is open, and to be answered.
+
+        False: something about it or about the moment is unusual, nothing was done, and `receive` shall look at it.
+        """
+        if (
+            message_id in self._incoming
+            or len(message_id) > self.rules.message_id_max_length
+            or len(frame) > self._max_frame_bytes
+            or len(self._incoming) >= self._max_open_incoming
+            or self._closed
+            or self._calls.has_given_way
+        ):
+            return False
+        self._incoming[message_id] = _Incoming(action, frame, now)
+        return True
+
     def next_deadline(self) -> float | None:
         """When `expire` wants to be called; None: not before something else happens."""
         return self._calls.next_deadline()
@@ -286,7 +314,7 @@ class Peer:
         incoming = self._incoming.pop(message_id, None)
         if incoming is None:
             return False
-        if CALL_RESULT_ERROR in self.rules.message_types:
+        if self._answers_may_be_refused:
             self._answered[message_id] = incoming.action
             if len(self._answered) > _REMEMBERED_ANSWERS:
                 del self._answered[next(iter(self._answered))]
@@ -300,14 +328,14 @@ class Peer:
             return self._object(DiscardReason.REFUSED, Cause.MALFORMED_FRAME, message_id, what, frame)
         before = self._incoming.get(message_id)
         if before is not None:
-            if self.rules.retry_may_reuse_id and before.action == call.action and before.payload == payload:
+            if self.rules.retry_may_reuse_id and before.action == call.action and _payload(before.frame) == payload:
                 return Discarded(DiscardReason.DUPLICATE, frame, "the answer is pending", message_id=message_id)
             what = Cause.DUPLICATE_ID.value
             return self._object(DiscardReason.REFUSED, Cause.DUPLICATE_ID, message_id, what, frame)
         if len(self._incoming) >= self._max_open_incoming and not self._forget_stale(now):
             what = f"{len(self._incoming)} calls are unanswered"
             return self._object(DiscardReason.REFUSED, Cause.TOO_MANY_CALLS, message_id, what, frame)
-        self._incoming[message_id] = _Incoming(call.action, payload, now)
+        self._incoming[message_id] = _Incoming(call.action, frame, now)
         return CallReceived(message_id, call.action, payload, frame)
 
     def _forget_stale(self, now: float) -> bool:
@@ -387,6 +415,11 @@ class Peer:
     def _error_frame(self, message_id: str, cause: Cause, description: str, details: bytes) -> bytes:
         text = description[: self.rules.description_max_length]
         return frames.encode_call_error(message_id, self.rules.code(cause), text, details)
+
+
+def _payload(frame: bytes) -> bytes | None:
+    call = frames.parse(frame)
+    return bytes(call.payload) if isinstance(call, Call) else None
 
 
 def _unexpected(message_id: str, past: PastCall | None, frame: bytes) -> Discarded:

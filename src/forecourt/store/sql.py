@@ -16,13 +16,14 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from forecourt.csms.measures import StoreMeasures
-from forecourt.csms.ports import Books, StoreUnavailable
+from forecourt.csms.ports import Books, Done, StoreUnavailable
 from forecourt.csms.records import Event
 from forecourt.store.books import SqlBooks
 from forecourt.store.engines import Passing, make_engine, passing
@@ -70,11 +71,20 @@ class SqlStore:
         """Run `unit`; its result after the commit."""
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closed or self._failed:
-            reason = "the store is closed" if self._closed else "the books can't be written any more"
-            future.set_exception(StoreUnavailable(reason))
+            future.set_exception(StoreUnavailable(self._why_not()))
         else:
-            self._jobs.put(Job(unit, future))
+            self._jobs.put(Job(unit, partial(_settle, future)))
         return future
+
+    def submit(self, unit: Callable[[Books], Any], done: Done) -> None:
+        """Run `unit`; `done` after the commit, never before this has returned."""
+        if self._closed or self._failed:
+            self._loop.call_soon(done, None, StoreUnavailable(self._why_not()))
+        else:
+            self._jobs.put(Job(unit, done))
+
+    def _why_not(self) -> str:
+        return "the store is closed" if self._closed else "the books can't be written any more"
 
     def read(self, query: Callable[[Books], T]) -> "asyncio.Future[T]":
         """Run `query` on what is committed."""
@@ -164,20 +174,26 @@ class SqlStore:
             job = self._jobs.get()
             if job is not None:
                 self._in_hand.append(job)
-        for job in self._in_hand:
-            if not job.future.done():
-                job.future.set_exception(StoreUnavailable("the books can't be written any more"))
+        lost = StoreUnavailable("the books can't be written any more")
+        self._resolve([Outcome(job.done, None, lost) for job in self._in_hand], [])
 
     def _resolve(self, outcomes: list[Outcome], events: list[Event]) -> None:
         if events:
             self._publish(events)
-        for future, result, error in outcomes:
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
+        for done, result, error in outcomes:
+            try:
+                done(result, error)
+            except Exception:
+                log.exception("what follows a commit has failed")
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
 
 async def open_store(

@@ -9,7 +9,6 @@ Guarantees
 * What was committed is known (`Kept`) only while nobody else writes: on SQLite.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,7 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from forecourt.csms.measures import StoreMeasures
-from forecourt.csms.ports import Books, StoreUnavailable
+from forecourt.csms.ports import Books, Done, StoreUnavailable
 from forecourt.csms.records import Event
 from forecourt.store.books import SqlBooks
 from forecourt.store.engines import Passing, is_postgresql, passing
@@ -38,13 +37,13 @@ class Job(NamedTuple):
     """A unit of work, and who waits for it."""
 
     unit: Callable[[Books], Any]
-    future: "asyncio.Future[Any]"
+    done: Done
 
 
 class Outcome(NamedTuple):
     """What became of a job."""
 
-    future: "asyncio.Future[Any]"
+    done: Done
     result: Any
     error: BaseException | None
 
@@ -87,7 +86,7 @@ class Writer:
         except (SQLAlchemyError, _BatchFailed) as error:
             if len(jobs) == 1:
                 self._measures.failed_units += 1
-                return [Outcome(jobs[0].future, None, _translated(_cause(error)))], []
+                return [Outcome(jobs[0].done, None, _translated(_cause(error)))], []
             log.warning("a commit of %d units failed, they are tried one by one: %s", len(jobs), error)
         outcomes: list[Outcome] = []
         events: list[Event] = []
@@ -156,9 +155,9 @@ class Writer:
             self._savepoint.undo()
             if not books.back_to(mark):
                 raise _BatchFailed from error
-            return Outcome(job.future, None, _translated(error))
+            return Outcome(job.done, None, _translated(error))
         self._savepoint.done()
-        return Outcome(job.future, result, None)
+        return Outcome(job.done, result, None)
 
     def _was_committed(self, transaction_id: str, until_s: float) -> bool:
         """What became of a commit whose answer was lost; asked on a connection of its own."""
