@@ -13,6 +13,8 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from forecourt.allocation.planner import Plan
 from forecourt.controller.limits import Happened
 from forecourt.controller.outlook import Curve, Outlook, PlannerSettings
@@ -104,6 +106,8 @@ async def keep_planning(controller: ControllerServer, link: SiteLink, site: Site
     planner = PlanMaker(site, slot_s=settings.slot_s, deadline_s=settings.deadline_s)
 
     def done(plan: Plan | None, task: PlanTask) -> None:
+        # Prices rise all day: what is drawn earlier than planned is never dearer, so nothing is left unused.
+        plan = None if plan is None else msgspec.structs.replace(plan, binding=False)
         controller.tell(lambda brain, _: brain.surroundings.planned(plan, task))
 
     try:
