@@ -5,11 +5,13 @@ Guarantees
 * Publishing never waits: what can't be sent now is dropped, except for the newest message of each retained topic,
   which is sent when the broker is back.
 * With a last will the broker itself says that the controller is gone; at an orderly end the controller does.
+* Cancelled at any instant, `run` ends.
 """
 
 import asyncio
 import contextlib
 import logging
+import math
 import ssl
 from collections.abc import Callable
 from typing import Final
@@ -25,6 +27,8 @@ Listener = Callable[[str, bytes, bool], None]
 
 _QUEUE: Final = 1000
 _LAST_WORD_S: Final = 1.0
+_ANSWER_S: Final = 10.0
+"""What the broker has for each answer."""
 
 
 class BrokerLink:
@@ -54,11 +58,13 @@ class BrokerLink:
         failing = False
         while True:
             try:
-                async with self._client() as client:
-                    if failing:
-                        log.info("MQTT broker %s:%d: connected again", self._broker.host, self._broker.port)
-                    failing = False
-                    await self._serve(client)
+                client = self._client()
+                async with asyncio.timeout(_ANSWER_S):
+                    await client.__aenter__()
+                if failing:
+                    log.info("MQTT broker %s:%d: connected again", self._broker.host, self._broker.port)
+                failing = False
+                await self._hold(client)
             except* (aiomqtt.MqttError, OSError) as errors:
                 if not failing:
                     error = errors.exceptions[0]
@@ -67,6 +73,14 @@ class BrokerLink:
             finally:
                 self.connected.clear()
             await asyncio.sleep(self._broker.reconnect_s)
+
+    async def _hold(self, client: aiomqtt.Client) -> None:
+        try:
+            await self._serve(client)
+        finally:
+            with contextlib.suppress(aiomqtt.MqttError, TimeoutError):  # what has ended it is what counts
+                async with asyncio.timeout(_ANSWER_S):
+                    await client.__aexit__(None, None, None)
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         await self._begin(client)
@@ -93,20 +107,28 @@ class BrokerLink:
             identifier=broker.client_id,
             tls_context=tls,
             will=will,
+            # Its own limits are asyncio.wait_for, which before Python 3.12 swallows a cancellation that comes in the
+            # turn of the answer (python/cpython#86296).
+            timeout=math.inf,
         )
 
     async def _begin(self, client: aiomqtt.Client) -> None:
         for topic in dict.fromkeys(topic for topics, _ in self._listeners for topic in topics):
-            await client.subscribe(topic, qos=1)
+            async with asyncio.timeout(_ANSWER_S):
+                await client.subscribe(topic, qos=1)
         while not self._queue.empty():
             self._queue.get_nowait()
         for topic, payload in self._retained.items():
-            await client.publish(topic, payload, qos=1, retain=True)
+            await self._publish(client, topic, payload, retain=True)
         self.connected.set()
 
     async def _send(self, client: aiomqtt.Client) -> None:
         while True:
             topic, payload, retain = await self._queue.get()
+            await self._publish(client, topic, payload, retain=retain)
+
+    async def _publish(self, client: aiomqtt.Client, topic: str, payload: bytes, *, retain: bool) -> None:
+        async with asyncio.timeout(_ANSWER_S):
             await client.publish(topic, payload, qos=1 if retain else 0, retain=retain)
 
     async def _hear(self, client: aiomqtt.Client) -> None:
