@@ -9,11 +9,11 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, delete, get, post, put
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from forecourt.api.authentication import PREFIX, CallerContext
-from forecourt.api.bodies import LARGEST_KEY, Asked, Name, Number, StationId
+from forecourt.api.bodies import LARGEST_KEY, Asked, Name, Number, StationId, instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.problems import documented
 from forecourt.api.profile_bodies import ProfileBody
@@ -141,11 +141,19 @@ async def list_profile_assignments(
     context: CallerContext,
     station_id: Filter = None,
     assignment_state: Annotated[AssignmentState | None, QueryParameter(name="state")] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> ProfileAssignmentList:
     page = await assignments.list_assignments(
-        context, station_id=station_id, state=assignment_state, cursor=cursor, limit=limit
+        context,
+        station_id=station_id,
+        state=assignment_state,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
     )
     return listing(ProfileAssignmentList, page, _show)
 

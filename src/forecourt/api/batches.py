@@ -6,11 +6,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Response, Router, get, post
-from litestar.params import JSONBody, PathParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from forecourt.api.authentication import PREFIX, CallerContext
-from forecourt.api.bodies import LARGEST_KEY, Asked, Name, StationId, Timeout
+from forecourt.api.bodies import LARGEST_KEY, Asked, Name, StationId, Timeout, instant
 from forecourt.api.command_bodies import StationCommandBody
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Limit, Listing, listing, shown
 from forecourt.api.outcomes import IdempotencyKey
@@ -178,8 +178,23 @@ async def create_batch(
 
 
 @get("/", summary="List batches", responses=documented())
-async def list_batches(context: CallerContext, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> BatchList:
-    return listing(BatchList, await batches.list_batches(context, cursor=cursor, limit=limit), _show)
+async def list_batches(
+    context: CallerContext,
+    batch_state: Annotated[BatchState | None, QueryParameter(name="state")] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> BatchList:
+    page = await batches.list_batches(
+        context,
+        state=batch_state,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
+    )
+    return listing(BatchList, page, _show)
 
 
 @get("/{batch_id:str}", summary="A batch, with how many stations ended how", responses=documented(404))

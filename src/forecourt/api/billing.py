@@ -162,11 +162,20 @@ async def list_sessions(
     station_id: Filter = None,
     id_token: Filter = None,
     session_state: Annotated[SessionState | None, QueryParameter(name="state")] = None,
+    started_from: FromQuery[datetime | None] = None,
+    started_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> SessionList:
     page = await cdrs.list_sessions(
-        context, station_id=station_id, id_token=id_token, state=session_state, cursor=cursor, limit=limit
+        context,
+        station_id=station_id,
+        id_token=id_token,
+        state=session_state,
+        started_from=instant("started_from", started_from),
+        started_to=instant("started_to", started_to),
+        cursor=cursor,
+        limit=limit,
     )
     return listing(SessionList, page, show_session)
 

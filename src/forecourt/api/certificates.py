@@ -5,11 +5,11 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, delete, get, post
-from litestar.params import FromPath, JSONBody, PathParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from forecourt.api.authentication import PREFIX, CallerContext
-from forecourt.api.bodies import LARGEST_KEY, Asked, Text, Timeout
+from forecourt.api.bodies import LARGEST_KEY, Asked, Text, Timeout, instant
 from forecourt.api.lifetime import CallerLifetime
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.outcomes import CommandResource, IdempotencyKey, Prefer, answer_command, documented_command
@@ -105,7 +105,11 @@ async def list_certificates(
     context: CallerContext,
     station_id: Filter = None,
     serial_number: Filter = None,
+    use: FromQuery[CertificateSigningUse | None] = None,
     certificate_state: Annotated[CertificateState | None, QueryParameter(name="state")] = None,
+    expires_before: FromQuery[datetime | None] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> CertificateList:
@@ -114,6 +118,10 @@ async def list_certificates(
         station_id=station_id,
         state=certificate_state,
         serial_number=serial_number,
+        use=use,
+        expires_before=instant("expires_before", expires_before),
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
         cursor=cursor,
         limit=limit,
     )

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post, put
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from forecourt.api.authentication import PREFIX, CallerContext
-from forecourt.api.bodies import LARGEST_KEY, Asked, Text
+from forecourt.api.bodies import LARGEST_KEY, Asked, Text, instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Limit, Listing, listing, shown
 from forecourt.api.problems import Refused, documented
 from forecourt.csms import files
@@ -59,8 +59,22 @@ def _image(file: StoredFile) -> ImageResource:
 
 
 @get("/", summary="List images of firmware", responses=documented())
-async def list_images(context: CallerContext, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> ImageList:
-    return listing(ImageList, await files.list_files(context, FileKind.FIRMWARE, cursor=cursor, limit=limit), _image)
+async def list_images(
+    context: CallerContext,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> ImageList:
+    page = await files.list_files(
+        context,
+        FileKind.FIRMWARE,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
+    )
+    return listing(ImageList, page, _image)
 
 
 @post(

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 
 from forecourt.api.authentication import PREFIX, CallerContext
-from forecourt.api.bodies import Asked, Name, Number, StationId
+from forecourt.api.bodies import LARGEST_KEY, Asked, Name, Number, StationId, instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.outcomes import IdempotencyKey
 from forecourt.api.paths import quoted
@@ -77,12 +77,26 @@ def _show(payment: Payment) -> PaymentResource:
 @get("/", summary="List payments", responses=documented())
 async def list_payments(
     context: CallerContext,
-    payment_state: Annotated[PaymentState | None, QueryParameter(name="state")] = None,
     station_id: Filter = None,
+    id_token: Filter = None,
+    session_id: Annotated[int | None, QueryParameter(ge=1, le=LARGEST_KEY)] = None,
+    payment_state: Annotated[PaymentState | None, QueryParameter(name="state")] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> PaymentList:
-    page = await payments.list_payments(context, state=payment_state, station_id=station_id, cursor=cursor, limit=limit)
+    page = await payments.list_payments(
+        context,
+        station_id=station_id,
+        id_token=id_token,
+        session_number=session_id,
+        state=payment_state,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
+    )
     return listing(PaymentList, page, _show)
 
 

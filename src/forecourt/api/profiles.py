@@ -12,7 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from forecourt.api.authentication import ApiScope, CallerContext
-from forecourt.api.bodies import LARGEST_INTEGER, LARGEST_KEY
+from forecourt.api.bodies import LARGEST_INTEGER, LARGEST_KEY, instant
 from forecourt.api.lifetime import CallerLifetime
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.outcomes import (
@@ -93,11 +93,20 @@ async def list_profiles(
     station_id: Filter = None,
     profile_id: Annotated[int | None, QueryParameter(ge=0, le=LARGEST_INTEGER)] = None,
     profile_state: Annotated[ProfileState | None, QueryParameter(name="state")] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> StationProfileList:
     page = await charging.list_profiles(
-        context, station_id=station_id, profile_id=profile_id, state=profile_state, cursor=cursor, limit=limit
+        context,
+        station_id=station_id,
+        profile_id=profile_id,
+        state=profile_state,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
     )
     return listing(StationProfileList, page, _show)
 

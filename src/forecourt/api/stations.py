@@ -10,9 +10,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryP
 from msgspec import UNSET, Meta, UnsetType
 
 from forecourt.api.authentication import PREFIX, CallerContext
-from forecourt.api.bodies import LARGEST_KEY, Asked, Name, StationId
+from forecourt.api.bodies import LARGEST_KEY, Asked, Name, StationId, instant
 from forecourt.api.configuration import handlers as configuration_handlers
-from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Limit, Listing, listing, shown
+from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.paths import quoted
 from forecourt.api.problems import documented
 from forecourt.api.transactions import TransactionList, show_transaction
@@ -174,11 +174,20 @@ async def list_stations(
     location_id: Annotated[int | None, QueryParameter(ge=1, le=LARGEST_KEY)] = None,
     connected: FromQuery[bool | None] = None,
     registration: FromQuery[RegistrationStatus | None] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> StationList:
     page = await stations.list_stations(
-        context, location_id=location_id, connected=connected, registration=registration, cursor=cursor, limit=limit
+        context,
+        location_id=location_id,
+        connected=connected,
+        registration=registration,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
     )
     return listing(StationList, page, _show)
 
@@ -278,12 +287,24 @@ async def get_evse(context: CallerContext, station_id: FromPath[str], evse_id: E
 async def list_station_transactions(
     context: CallerContext,
     station_id: FromPath[str],
+    id_token: Filter = None,
+    transaction_id: Filter = None,
     transaction_state: Annotated[TransactionState | None, QueryParameter(name="state")] = None,
+    started_from: FromQuery[datetime | None] = None,
+    started_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> TransactionList:
     page = await transactions.list_transactions(
-        context, station_id=station_id, state=transaction_state, cursor=cursor, limit=limit
+        context,
+        station_id=station_id,
+        id_token=id_token,
+        transaction_id=transaction_id,
+        state=transaction_state,
+        started_from=instant("started_from", started_from),
+        started_to=instant("started_to", started_to),
+        cursor=cursor,
+        limit=limit,
     )
     return listing(TransactionList, page, show_transaction)
 
@@ -294,9 +315,23 @@ async def list_station_transactions(
     responses=documented(404),
 )
 async def list_violations(
-    context: CallerContext, station_id: FromPath[str], cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    context: CallerContext,
+    station_id: FromPath[str],
+    action: Filter = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> ViolationList:
-    page = await message_log.list_violations(context, station_id, cursor=cursor, limit=limit)
+    page = await message_log.list_violations(
+        context,
+        station_id,
+        action=action,
+        since=instant("since", since),
+        until=instant("until", until),
+        cursor=cursor,
+        limit=limit,
+    )
     return listing(ViolationList, page, lambda violation: shown(ViolationResource, violation))
 
 

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, put
-from litestar.params import JSONBody, PathParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from forecourt.api.authentication import CallerContext
-from forecourt.api.bodies import Asked, Instant, Name, Text
+from forecourt.api.bodies import Asked, Instant, Name, Text, instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.problems import documented
 from forecourt.csms import authorization
@@ -59,9 +59,25 @@ def _show(token: Token) -> TokenResource:
 
 @get("/", summary="List tokens", responses=documented())
 async def list_tokens(
-    context: CallerContext, group: Filter = None, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    context: CallerContext,
+    group: Filter = None,
+    token_type: Annotated[IdTokenType | None, QueryParameter(name="type")] = None,
+    standing: FromQuery[AuthorizationStatus | None] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> TokenList:
-    page = await authorization.list_tokens(context, group=group, cursor=cursor, limit=limit)
+    page = await authorization.list_tokens(
+        context,
+        group=group,
+        kind=token_type,
+        standing=standing,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
+    )
     return listing(TokenList, page, _show)
 
 

@@ -116,6 +116,7 @@ async def list_transactions(
     context: CallerContext,
     station_id: Filter = None,
     id_token: Filter = None,
+    transaction_id: Filter = None,
     transaction_state: Annotated[TransactionState | None, QueryParameter(name="state")] = None,
     orphan: FromQuery[bool | None] = None,
     started_from: FromQuery[datetime | None] = None,
@@ -127,6 +128,7 @@ async def list_transactions(
         context,
         station_id=station_id,
         id_token=id_token,
+        transaction_id=transaction_id,
         state=transaction_state,
         orphan=orphan,
         started_from=instant("started_from", started_from),
@@ -157,11 +159,13 @@ async def list_meter_values(
     context: CallerContext,
     number: TransactionNumber,
     since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> ReadingList:
     begin, skip = (instant("since", since), 0) if cursor is None else _place(cursor)
-    found = await transactions.list_meter_values(context, number, since=begin, limit=skip + limit + 1)
+    end = instant("until", until)
+    found = await transactions.list_meter_values(context, number, since=begin, until=end, limit=skip + limit + 1)
     items = found[skip : skip + limit]
     more = len(found) > skip + limit
     return ReadingList(

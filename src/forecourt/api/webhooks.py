@@ -5,11 +5,11 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, delete, get, patch, post
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from forecourt.api.authentication import PREFIX, ApiScope, CallerContext
-from forecourt.api.bodies import LARGEST_KEY, Asked, Text
+from forecourt.api.bodies import LARGEST_KEY, Asked, Text, instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Limit, Listing, listing, shown
 from forecourt.api.problems import documented
 from forecourt.csms import webhooks
@@ -147,10 +147,20 @@ async def list_deliveries(
     context: CallerContext,
     webhook_id: WebhookId,
     delivery_state: Annotated[DeliveryState | None, QueryParameter(name="state")] = None,
+    created_from: FromQuery[datetime | None] = None,
+    created_to: FromQuery[datetime | None] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> DeliveryList:
-    page = await webhooks.list_deliveries(context, webhook_id, state=delivery_state, cursor=cursor, limit=limit)
+    page = await webhooks.list_deliveries(
+        context,
+        webhook_id,
+        state=delivery_state,
+        created_from=instant("created_from", created_from),
+        created_to=instant("created_to", created_to),
+        cursor=cursor,
+        limit=limit,
+    )
     return listing(DeliveryList, page, _show_delivery)
 
 

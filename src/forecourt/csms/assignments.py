@@ -8,7 +8,7 @@ Guarantees
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -139,6 +139,8 @@ async def list_assignments(
     *,
     station_id: str | None = None,
     state: AssignmentState | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[ProfileAssignment]:
@@ -151,7 +153,9 @@ async def list_assignments(
             where["station_number"] = find_station(books, context.organisation_id, station_id).number
         if state is not None:
             where["state"] = state
-        return books.groups.assignments.find(where, before=before, limit=limit + 1)
+        return books.groups.assignments.find(
+            where, since=created_from, until=created_to, before=before, limit=limit + 1
+        )
 
     return page_of(await context.store.read(query), limit, lambda one: str(one.number))
 

@@ -111,12 +111,29 @@ async def get_token(context: Context, value: str) -> Token:
 
 
 async def list_tokens(
-    context: Context, *, group: str | None = None, cursor: str | None = None, limit: int = 50
+    context: Context,
+    *,
+    group: str | None = None,
+    kind: IdTokenType | None = None,
+    standing: AuthorizationStatus | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> Page[Token]:
     """Newest first. Raises Invalid for a cursor that is none."""
     before = page_start(cursor)
     found = await context.store.read(
-        lambda books: books.tokens.page(context.organisation_id, group=group, before=before, limit=limit + 1)
+        lambda books: books.tokens.page(
+            context.organisation_id,
+            group=group,
+            kind=kind,
+            standing=standing,
+            created_from=created_from,
+            created_to=created_to,
+            before=before,
+            limit=limit + 1,
+        )
     )
     return page_of(found, limit, lambda token: str(token.id))
 

@@ -105,12 +105,25 @@ async def get_batch(context: Context, batch_id: str) -> tuple[Batch, dict[str, i
 
 
 async def list_batches(
-    context: Context, *, cursor: str | None = None, limit: int = 50
+    context: Context,
+    *,
+    state: BatchState | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> Page[tuple[Batch, dict[str, int]]]:
     """Newest first."""
 
     def query(books: Books) -> list[tuple[Batch, dict[str, int]]]:
-        found = books.people.batches.page(context.organisation_id, before=cursor, limit=limit + 1)
+        found = books.people.batches.page(
+            context.organisation_id,
+            state=state,
+            created_from=created_from,
+            created_to=created_to,
+            before=cursor,
+            limit=limit + 1,
+        )
         return [(batch, books.people.batches.counts(batch.id)) for batch in found]
 
     return page_of(await context.store.read(query), limit, lambda one: one[0].id)

@@ -61,6 +61,8 @@ async def list_sessions(
     station_id: str | None = None,
     id_token: str | None = None,
     state: SessionState | None = None,
+    started_from: datetime | None = None,
+    started_to: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[SessionView]:
@@ -74,6 +76,8 @@ async def list_sessions(
             station_number=number,
             id_token=id_token,
             state=state,
+            started_from=started_from,
+            started_to=started_to,
             before=before,
             limit=limit + 1,
         )

@@ -221,6 +221,10 @@ async def list_certificates(
     station_id: str | None = None,
     state: CertificateState | None = None,
     serial_number: str | None = None,
+    use: CertificateSigningUse | None = None,
+    expires_before: datetime | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Certificate]:
@@ -235,7 +239,12 @@ async def list_certificates(
             where["state"] = state
         if serial_number is not None:
             where["serial_number"] = plain_serial(serial_number)
-        return books.resources.certificates.find(where, before=before, limit=limit + 1)
+        if use is not None:
+            where["use"] = use
+        due = {} if expires_before is None else {"not_after": expires_before}
+        return books.resources.certificates.find(
+            where, since=created_from, until=created_to, due=due, before=before, limit=limit + 1
+        )
 
     return page_of(await context.store.read(query), limit, lambda certificate: str(certificate.number))
 

@@ -74,6 +74,8 @@ async def list_profiles(
     station_id: str | None = None,
     profile_id: int | None = None,
     state: ProfileState | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[StationProfile]:
@@ -92,6 +94,8 @@ async def list_profiles(
             station_number=number,
             profile_id=profile_id,
             state=state,
+            created_from=created_from,
+            created_to=created_to,
             before=before,
             limit=limit + 1,
         )
@@ -104,7 +108,14 @@ async def get_profile(context: Context, number: int) -> StationProfile:
 
     def query(books: Books) -> StationProfile | None:
         found = books.charging.page(
-            context.organisation_id, station_number=None, profile_id=None, state=None, before=number + 1, limit=1
+            context.organisation_id,
+            station_number=None,
+            profile_id=None,
+            state=None,
+            created_from=None,
+            created_to=None,
+            before=number + 1,
+            limit=1,
         )
         return found[0] if found and found[0].number == number else None
 

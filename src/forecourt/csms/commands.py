@@ -388,7 +388,9 @@ def _as_asked(completed: CsmsRequest, asked: CsmsRequest) -> CsmsRequest:
             return msgspec.structs.replace(completed, reservation_id=0)
         case (GetVariables(), GetVariables()) if asked.request_id == 0:
             return msgspec.structs.replace(completed, request_id=0)
-        case (UpdateFirmware(), UpdateFirmware()) | (GetLog(), GetLog()) if asked.request_id is None:
+        case (UpdateFirmware(), UpdateFirmware()) if asked.request_id is None:
+            return msgspec.structs.replace(completed, request_id=None)
+        case (GetLog(), GetLog()) if asked.request_id is None:
             return msgspec.structs.replace(completed, request_id=None)
         case (RequestStartTransaction(), RequestStartTransaction()):
             profile = completed.charging_profile

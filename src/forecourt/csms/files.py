@@ -79,12 +79,22 @@ async def describe_image(context: Context, number: int, fields: ImageFields) -> 
 
 
 async def list_files(
-    context: Context, kind: FileKind, *, cursor: str | None = None, limit: int = 50
+    context: Context,
+    kind: FileKind,
+    *,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> Page[StoredFile]:
     """Newest first. Raises Invalid for the cursor."""
     before = page_start(cursor)
     where = {"organisation_id": context.organisation_id, "kind": kind}
-    found = await context.store.read(lambda books: books.resources.files.find(where, before=before, limit=limit + 1))
+    found = await context.store.read(
+        lambda books: books.resources.files.find(
+            where, since=created_from, until=created_to, before=before, limit=limit + 1
+        )
+    )
     return page_of(found, limit, lambda file: str(file.number))
 
 

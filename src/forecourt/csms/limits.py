@@ -163,7 +163,8 @@ def _totals(sight: _Sight, target: Any, _name: str) -> Any:
 
 
 def _transactions(sight: _Sight, target: Any, organisation_id: int, **given: Any) -> list[Any]:
-    filters = dict.fromkeys(("station_number", "id_token", "state", "orphan", "started_from", "started_to"))
+    names = ("station_number", "id_token", "transaction_id", "state", "orphan", "started_from", "started_to")
+    filters = dict.fromkeys(names)
     page = _page("number")(sight, target, "page")
     return cast("list[Any]", page(organisation_id, limit=10**9, **{**filters, **given}))
 

@@ -123,14 +123,23 @@ async def list_messages(
 
 
 async def list_violations(
-    context: Context, station_id: str, *, cursor: str | None = None, limit: int = 50
+    context: Context,
+    station_id: str,
+    *,
+    action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
 ) -> Page[Violation]:
     """Newest first. Raises NotFound for the station, Invalid for the cursor."""
     before = page_start(cursor)
 
     def query(books: Books) -> list[Violation]:
         number = _number(books, context, station_id)
-        return books.log.violations(context.organisation_id, number, before=before, limit=limit + 1)
+        return books.log.violations(
+            context.organisation_id, number, action=action, since=since, until=until, before=before, limit=limit + 1
+        )
 
     return page_of(await context.store.read(query), limit, lambda violation: str(violation.id))
 

@@ -95,6 +95,8 @@ class BillingBooks(Protocol):
         station_number: int | None,
         id_token: str | None,
         state: SessionState | None,
+        started_from: datetime | None,
+        started_to: datetime | None,
         before: int | None,
         limit: int,
     ) -> list[tuple[Session, Transaction]]: ...
@@ -153,6 +155,10 @@ class PaymentBooks(Protocol):
         *,
         state: PaymentState | None,
         station_id: str | None,
+        id_token: str | None,
+        session_number: int | None,
+        created_from: datetime | None,
+        created_to: datetime | None,
         before: str | None,
         limit: int,
     ) -> list[Payment]: ...

@@ -113,13 +113,25 @@ async def list_payments(
     *,
     state: PaymentState | None = None,
     station_id: str | None = None,
+    id_token: str | None = None,
+    session_number: int | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Payment]:
     """Newest first."""
     found = await context.store.read(
         lambda books: books.money.payments.page(
-            context.organisation_id, state=state, station_id=station_id, before=cursor, limit=limit + 1
+            context.organisation_id,
+            state=state,
+            station_id=station_id,
+            id_token=id_token,
+            session_number=session_number,
+            created_from=created_from,
+            created_to=created_to,
+            before=cursor,
+            limit=limit + 1,
         )
     )
     return page_of(found, limit, lambda payment: payment.id)

@@ -15,6 +15,7 @@ from forecourt.csms.people_records import (
     AuditEntry,
     Batch,
     BatchItem,
+    BatchState,
     Delivery,
     Organisation,
     Rotation,
@@ -145,7 +146,15 @@ class WebhookBooks(Protocol):
     def delivery(self, organisation_id: int, webhook_id: str, number: int) -> Delivery | None: ...
     def change_delivery(self, number: int, **columns: Any) -> None: ...
     def deliveries(
-        self, organisation_id: int, webhook_id: str, *, state: str | None, before: int | None, limit: int
+        self,
+        organisation_id: int,
+        webhook_id: str,
+        *,
+        state: str | None,
+        created_from: datetime | None,
+        created_to: datetime | None,
+        before: int | None,
+        limit: int,
     ) -> list[Delivery]: ...
     def forget_deliveries(self, before: datetime) -> int:
         """Finished ones only."""
@@ -162,7 +171,16 @@ class BatchBooks(Protocol):
         """Of every organisation."""
         ...
 
-    def page(self, organisation_id: int, *, before: str | None, limit: int) -> list[Batch]: ...
+    def page(
+        self,
+        organisation_id: int,
+        *,
+        state: BatchState | None,
+        created_from: datetime | None,
+        created_to: datetime | None,
+        before: str | None,
+        limit: int,
+    ) -> list[Batch]: ...
     def change(self, batch_id: str, **columns: Any) -> None: ...
     def items(self, batch_id: str, *, after: int, limit: int) -> list[BatchItem]: ...
     def counts(self, batch_id: str) -> dict[str, int]:

@@ -14,6 +14,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -126,6 +127,8 @@ async def list_stations(
     location_id: int | None = None,
     connected: bool | None = None,
     registration: RegistrationStatus | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Station]:
@@ -137,6 +140,8 @@ async def list_stations(
             location_id=location_id,
             connected=connected,
             registration=registration,
+            created_from=created_from,
+            created_to=created_to,
             before=before,
             limit=limit + 1,
         )

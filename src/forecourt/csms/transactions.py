@@ -330,6 +330,7 @@ async def list_transactions(
     *,
     station_id: str | None = None,
     id_token: str | None = None,
+    transaction_id: str | None = None,
     state: TransactionState | None = None,
     orphan: bool | None = None,
     started_from: datetime | None = None,
@@ -346,6 +347,7 @@ async def list_transactions(
             context.organisation_id,
             station_number=number,
             id_token=id_token,
+            transaction_id=transaction_id,
             state=state,
             orphan=orphan,
             started_from=started_from,
@@ -358,7 +360,12 @@ async def list_transactions(
 
 
 async def list_meter_values(
-    context: Context, number: int, *, since: datetime | None = None, limit: int = 1000
+    context: Context,
+    number: int,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 1000,
 ) -> tuple[Reading, ...]:
     """A transaction's readings, the earliest first; the next page begins after the last one's `at`. Raises NotFound."""
 
@@ -371,7 +378,7 @@ async def list_meter_values(
             transaction_number=number,
             evse_id=None,
             since=since,
-            until=None,
+            until=until,
             limit=limit,
         )
         return tuple(found)

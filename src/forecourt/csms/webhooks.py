@@ -142,6 +142,8 @@ async def list_deliveries(
     webhook_id: str,
     *,
     state: DeliveryState | None = None,
+    created_from: datetime | None = None,
+    created_to: datetime | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[Delivery]:
@@ -151,7 +153,13 @@ async def list_deliveries(
     def query(books: Books) -> list[Delivery]:
         _find(books, context, webhook_id)
         return books.people.webhooks.deliveries(
-            context.organisation_id, webhook_id, state=state, before=before, limit=limit + 1
+            context.organisation_id,
+            webhook_id,
+            state=state,
+            created_from=created_from,
+            created_to=created_to,
+            before=before,
+            limit=limit + 1,
         )
 
     return page_of(await context.store.read(query), limit, lambda one: str(one.number))

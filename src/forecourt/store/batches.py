@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from forecourt.csms.people_records import Batch, BatchItem, BatchState, Rotation, RotationState
 from forecourt.store.people_tables import batch_items, batches, rotations
-from forecourt.store.rows import Shape
+from forecourt.store.rows import Shape, within
 from forecourt.store.upsert import upsert
 
 _BATCH: Final = Shape(Batch, batches)
@@ -53,9 +53,21 @@ class SqlBatchBooks:
         query = _BATCH.select().where(batches.c.state == BatchState.RUNNING)
         return _BATCH.all(self._connection, query.order_by(batches.c.position))
 
-    def page(self, organisation_id: int, *, before: str | None, limit: int) -> list[Batch]:
+    def page(
+        self,
+        organisation_id: int,
+        *,
+        state: BatchState | None,
+        created_from: datetime | None,
+        created_to: datetime | None,
+        before: str | None,
+        limit: int,
+    ) -> list[Batch]:
         """Newest first; those made before the one of the id `before`."""
         query = _BATCH.select().where(batches.c.organisation_id == organisation_id)
+        if state is not None:
+            query = query.where(batches.c.state == state)
+        query = within(query, batches.c.created_at, created_from, created_to)
         if before is not None:
             at = select(batches.c.position).where(batches.c.id == before).scalar_subquery()
             query = query.where(batches.c.position < at)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 from forecourt.csms.money_records import Cdr, Payment, PaymentState, Session, SessionState, StateReport
 from forecourt.csms.records import Transaction, TransactionState
 from forecourt.store.money_tables import cdrs, payments, sessions, state_reports
-from forecourt.store.rows import Shape, inserted
+from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import transactions
 from forecourt.store.tariffs import SqlTariffBooks
 
@@ -66,6 +66,8 @@ class SqlBillingBooks:
         station_number: int | None,
         id_token: str | None,
         state: SessionState | None,
+        started_from: datetime | None,
+        started_to: datetime | None,
         before: int | None,
         limit: int,
     ) -> list[tuple[Session, Transaction]]:
@@ -77,6 +79,7 @@ class SqlBillingBooks:
             query = query.where(transactions.c.id_token_key == id_token.casefold())
         if state is not None:
             query = query.where(sessions.c.state == state)
+        query = within(query, transactions.c.started_at, started_from, started_to)
         if before is not None:
             query = query.where(sessions.c.number < before)
         return self._pairs(query.order_by(sessions.c.number.desc()).limit(limit))
@@ -123,10 +126,7 @@ class SqlBillingBooks:
             query = query.where(cdrs.c.id_token_key == id_token.casefold())
         if session_number is not None:
             query = query.where(cdrs.c.session_number == session_number)
-        if created_from is not None:
-            query = query.where(cdrs.c.created_at >= created_from)
-        if created_to is not None:
-            query = query.where(cdrs.c.created_at < created_to)
+        query = within(query, cdrs.c.created_at, created_from, created_to)
         if before is not None:
             query = query.where(cdrs.c.number < before)
         return self._made(query.order_by(cdrs.c.number.desc()).limit(limit))
@@ -215,6 +215,10 @@ class SqlPaymentBooks:
         *,
         state: PaymentState | None,
         station_id: str | None,
+        id_token: str | None,
+        session_number: int | None,
+        created_from: datetime | None,
+        created_to: datetime | None,
         before: str | None,
         limit: int,
     ) -> list[Payment]:
@@ -225,6 +229,11 @@ class SqlPaymentBooks:
             query = query.where(column.state == state)
         if station_id is not None:
             query = query.where(column.station_id == station_id)
+        if id_token is not None:
+            query = query.where(column.id_token == id_token.upper())
+        if session_number is not None:
+            query = query.where(column.session_number == session_number)
+        query = within(query, column.created_at, created_from, created_to)
         if before is not None:
             place = select(column.position).where(column.id == before).scalar_subquery()
             query = query.where(column.position < place)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from forecourt.csms.records import ProfileState, StationProfile
 from forecourt.domain.profile import ChargingProfile
-from forecourt.store.rows import Shape, inserted
+from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.sequences import next_number
 from forecourt.store.tables import profiles, stations
 
@@ -78,6 +78,8 @@ class SqlChargingBooks:
         station_number: int | None,
         profile_id: int | None,
         state: ProfileState | None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
         before: int | None,
         limit: int,
     ) -> list[StationProfile]:
@@ -89,6 +91,7 @@ class SqlChargingBooks:
             query = query.where(profiles.c.profile_id == profile_id)
         if state is not None:
             query = query.where(profiles.c.state == state)
+        query = within(query, profiles.c.created_at, created_from, created_to)
         if before is not None:
             query = query.where(profiles.c.number < before)
         return _PROFILE.all(self._connection, query.order_by(profiles.c.number.desc()).limit(limit))

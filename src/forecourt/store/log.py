@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from forecourt.csms.records import Direction, Event, OcppMessage, Violation
 from forecourt.store.bulk import NewRows
-from forecourt.store.rows import Shape
+from forecourt.store.rows import Shape, within
 from forecourt.store.sequences import next_number
 from forecourt.store.tables import events, messages, stations, violations
 
@@ -116,12 +116,23 @@ class SqlLogBooks:
             )
 
     def violations(
-        self, organisation_id: int, station_number: int, *, before: int | None, limit: int
+        self,
+        organisation_id: int,
+        station_number: int,
+        *,
+        action: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None,
+        limit: int,
     ) -> list[Violation]:
         """Newest first."""
         query = _VIOLATION.select().where(
             violations.c.organisation_id == organisation_id, violations.c.station_number == station_number
         )
+        if action is not None:
+            query = query.where(violations.c.action == action)
+        query = within(query, violations.c.at, since, until)
         if before is not None:
             query = query.where(violations.c.id < before)
         return _VIOLATION.all(self._connection, query.order_by(violations.c.id.desc()).limit(limit))

@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
 from forecourt.csms.people_ports import Letter
 from forecourt.csms.people_records import Delivery, DeliveryState, Webhook
 from forecourt.store.people_tables import deliveries, webhooks
-from forecourt.store.rows import Shape
+from forecourt.store.rows import Shape, within
 from forecourt.store.tables import sequences
 from forecourt.store.upsert import insert_new
 
@@ -32,11 +32,15 @@ class SqlWebhookBooks:
         return _WEBHOOK.one(self._connection, query, {})
 
     def page(self, organisation_id: int, *, before: str | None, limit: int) -> list[Webhook]:
-        """By id."""
+        """Newest first; those after the one of the id `before`."""
         query = _WEBHOOK.select().where(webhooks.c.organisation_id == organisation_id)
+        order = tuple_(webhooks.c.created_at, webhooks.c.id)
         if before is not None:
-            query = query.where(webhooks.c.id > before)
-        return _WEBHOOK.all(self._connection, query.order_by(webhooks.c.id).limit(limit))
+            place = select(webhooks.c.created_at).where(webhooks.c.id == before).scalar_subquery()
+            query = query.where(order < tuple_(place, before))
+        return _WEBHOOK.all(
+            self._connection, query.order_by(webhooks.c.created_at.desc(), webhooks.c.id.desc()).limit(limit)
+        )
 
     def change(self, webhook_id: str, **columns: Any) -> None:
         """Set columns."""
@@ -109,7 +113,15 @@ class SqlWebhookBooks:
         self._connection.execute(update(deliveries).where(deliveries.c.number == number).values(**columns))
 
     def deliveries(
-        self, organisation_id: int, webhook_id: str, *, state: str | None, before: int | None, limit: int
+        self,
+        organisation_id: int,
+        webhook_id: str,
+        *,
+        state: str | None,
+        created_from: datetime | None,
+        created_to: datetime | None,
+        before: int | None,
+        limit: int,
     ) -> list[Delivery]:
         """Newest first."""
         query = _DELIVERY.select().where(
@@ -117,6 +129,7 @@ class SqlWebhookBooks:
         )
         if state is not None:
             query = query.where(deliveries.c.state == DeliveryState(state))
+        query = within(query, deliveries.c.created_at, created_from, created_to)
         if before is not None:
             query = query.where(deliveries.c.number < before)
         return _DELIVERY.all(self._connection, query.order_by(deliveries.c.number.desc()).limit(limit))

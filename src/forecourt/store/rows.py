@@ -1,6 +1,7 @@
 """Between rows and records: a record's fields are the columns of the same names."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -57,6 +58,15 @@ class Shape(Generic[R]):
     def values(self, record: R) -> dict[str, Any]:
         """The columns' values, for an insert or an update."""
         return {name: getattr(record, name) for name in self._stored}
+
+
+def within(query: Select[Any], column: Column[Any], since: datetime | None, until: datetime | None) -> Select[Any]:
+    """Where the time in the column is not before `since`, and before `until`."""
+    if since is not None:
+        query = query.where(column >= since)
+    if until is not None:
+        query = query.where(column < until)
+    return query
 
 
 def inserted(connection: Connection, statement: Insert, values: Mapping[str, Any]) -> int:

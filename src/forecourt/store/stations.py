@@ -11,7 +11,7 @@ from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.variable import VariableReading, VariableRef
 from forecourt.store.bulk import Many
 from forecourt.store.kept import Kept
-from forecourt.store.rows import Shape, inserted
+from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import connectors, desired_variables, locations, reported_variables, stations
 from forecourt.store.types import Instant
 from forecourt.store.upsert import upsert
@@ -125,6 +125,8 @@ class SqlStationBooks:
         location_id: int | None,
         connected: bool | None,
         registration: RegistrationStatus | None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
         before: int | None,
         limit: int,
     ) -> list[Station]:
@@ -136,6 +138,7 @@ class SqlStationBooks:
             query = query.where(stations.c.connected == connected)
         if registration is not None:
             query = query.where(stations.c.registration == registration)
+        query = within(query, stations.c.created_at, created_from, created_to)
         if before is not None:
             query = query.where(stations.c.number < before)
         return _STATION.all(self._connection, query.order_by(stations.c.number.desc()).limit(limit))

@@ -6,7 +6,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from forecourt.csms.records import Token
-from forecourt.store.rows import Shape, inserted
+from forecourt.domain.token import AuthorizationStatus, IdTokenType
+from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import tokens
 
 _TOKEN: Final = Shape(Token, tokens)
@@ -45,11 +46,27 @@ class SqlTokenBooks:
         )
         return self._connection.execute(query).rowcount > 0
 
-    def page(self, organisation_id: int, *, group: str | None, before: int | None, limit: int) -> list[Token]:
+    def page(
+        self,
+        organisation_id: int,
+        *,
+        group: str | None,
+        kind: IdTokenType | None = None,
+        standing: AuthorizationStatus | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        before: int | None,
+        limit: int,
+    ) -> list[Token]:
         """Newest first."""
         query = _TOKEN.select().where(tokens.c.organisation_id == organisation_id)
         if group is not None:
             query = query.where(tokens.c.group == group)
+        if kind is not None:
+            query = query.where(tokens.c.type == kind)
+        if standing is not None:
+            query = query.where(tokens.c.standing == standing)
+        query = within(query, tokens.c.created_at, created_from, created_to)
         if before is not None:
             query = query.where(tokens.c.id < before)
         return _TOKEN.all(self._connection, query.order_by(tokens.c.id.desc()).limit(limit))

@@ -12,14 +12,14 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, or_, select, update
 
 from forecourt.csms.records import Reading, Transaction, TransactionState
 from forecourt.domain.token import IdToken
 from forecourt.store.bulk import Many, NewRows
 from forecourt.store.kept import Kept
 from forecourt.store.partitions import Partitions, drop_before
-from forecourt.store.rows import Shape, inserted
+from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import readings, transactions
 
 _TRANSACTION: Final = Shape(Transaction, transactions)
@@ -137,6 +137,7 @@ class SqlTransactionBooks:
         *,
         station_number: int | None,
         id_token: str | None,
+        transaction_id: str | None = None,
         state: TransactionState | None,
         orphan: bool | None,
         started_from: datetime | None,
@@ -152,14 +153,13 @@ class SqlTransactionBooks:
             query = query.where(column.station_number == station_number)
         if id_token is not None:
             query = query.where(column.id_token_key == id_token.casefold())
+        if transaction_id is not None:
+            query = query.where(or_(column.transaction_id == transaction_id, column.reported_id == transaction_id))
         if state is not None:
             query = query.where(column.state == state)
         if orphan is not None:
             query = query.where(column.orphan == orphan)
-        if started_from is not None:
-            query = query.where(column.started_at >= started_from)
-        if started_to is not None:
-            query = query.where(column.started_at < started_to)
+        query = within(query, column.started_at, started_from, started_to)
         if before is not None:
             query = query.where(column.number < before)
         return _TRANSACTION.all(self._connection, query.order_by(column.number.desc()).limit(limit))
