@@ -130,9 +130,9 @@ class Cluster:
                 text += f"beat_interval_s = {self._dead_after_s / 6}\ndead_after_s = {self._dead_after_s}\n"
             names = ("csms-1", "csms-2", "csms-3")
             self.csms = [Csms(name, hosts[name], folder, lambda: self.database, text) for name in names]
-        for csms in self.csms:
-            await csms.start()
-            self.key = self.key or csms.key() or ""
+        await self.csms[0].start()
+        self.key = self.csms[0].key() or ""
+        await asyncio.gather(*(csms.start() for csms in self.csms[1:]))
         if not self.single:
             self.haproxy = Haproxy(network.host("haproxy"), folder, self.csms)
             await self.haproxy.start()

@@ -20,7 +20,7 @@ from tools.survival.hosts import Host
 
 REPOSITORY: Final = Path(__file__).parents[2]
 DEPLOY: Final = REPOSITORY / "deploy"
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 300.0
 OCPP, API, POSTGRESQL, NATS = 9000, 8080, 5432, 4222
 
 
@@ -56,7 +56,12 @@ class Server:
         """Begin; `ready` says when it is there."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.host.command(self.command()), stdout=log, stderr=log, cwd=self.log.parent, env=self.environment()
+                self.host.command(self.command()),
+                stdout=log,
+                stderr=log,
+                cwd=self.log.parent,
+                env=self.environment(),
+                start_new_session=True,  # Ctrl-C is for us, and the scheduler counts it for itself
             )
 
     def environment(self) -> dict[str, str]:
@@ -244,6 +249,7 @@ class Haproxy(Server):
         super().__init__("haproxy", host, folder)
         self.ocpp_port, self.api_port = host.port(OCPP), host.port(API)
         text = (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8")
+        text = text.replace("maxconn 100000", "maxconn 9000")  # what the usual number of open files is enough for
         for usual, port in ((OCPP, self.ocpp_port), (API, self.api_port)):
             text = text.replace(f"bind :{usual}", f"bind {host.address}:{port}")
         for csms in behind:
