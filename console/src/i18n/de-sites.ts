@@ -91,4 +91,29 @@ export const deSites = {
   "{n} of {all} EVSEs charge": "{n} von {all} Ladepunkten laden",
   "{n} without a car": "{n} ohne Auto",
   "Solar power": "Solarleistung",
+  "A new key": "Ein neuer Schlüssel",
+  "Cancel the update": "Aktualisierung abbrechen",
+  "Give the log up": "Auf das Protokoll verzichten",
+  "It is told that it is rejected: nobody can charge there until it is let in again.":
+    "Ihr wird gesagt, dass sie abgewiesen ist: dort kann niemand laden, bis sie wieder zugelassen wird.",
+  "Its history, alarms and key are forgotten. The controller and its stations run on.":
+    "Verlauf, Alarme und Schlüssel werden vergessen. Steuerung und Stationen laufen weiter.",
+  "Its time zone is shown on the site's page.": "Seine Zeitzone steht auf der Seite des Standorts.",
+  "Load group": "Lastgruppe",
+  "Messages with “{text}”": "Nachrichten mit „{text}“",
+  "Security events": "Sicherheitsereignisse",
+  Tariff: "Tarif",
+  User: "Konto",
+  "The key of before is over at once: until its controller has the new one, {name} is not linked.":
+    "Der bisherige Schlüssel gilt sofort nicht mehr: bis seine Steuerung den neuen hat, ist {name} nicht verbunden.",
+  "The site goes on by itself; check the controller's network, and its key.":
+    "Der Standort läuft allein weiter; prüfen Sie Netz und Schlüssel der Steuerung.",
+  "The station has not told its version.": "Die Station hat ihre Version nicht genannt.",
+  "What {station} uploads of it from now on is not kept.": "Was {station} davon noch hochlädt, wird nicht aufbewahrt.",
+  "While it is offline, the station lets in only whom its local list names, until it learns others.":
+    "Ohne Verbindung lässt die Station nur zu, wer auf ihrer lokalen Liste steht, bis sie andere kennenlernt.",
+  "its controller has never linked": "seine Steuerung war noch nie verbunden",
+  "its controller is not linked since {time}": "seine Steuerung ist seit {time} nicht verbunden",
+  "{station} is told to stop. What it has begun to install already may still be installed.":
+    "{station} wird gesagt, dass sie aufhören soll. Was sie schon zu installieren begann, kann dennoch installiert werden.",
 } as const;

@@ -69,14 +69,21 @@ export default function JobsPage() {
   );
 }
 
+interface Of {
+  /** Only of this station. */
+  station?: string;
+}
+
 /** What both kinds of jobs show. */
-function useColumns<T extends Job>(cancel: (job: T) => Promise<unknown>): Column<T>[] {
+function useColumns<T extends Job>(ask: (job: T) => void, station?: string): Column<T>[] {
   const { t } = useText();
   const format = useFormat();
   const viewer = useViewer();
   const columns: Column<T>[] = [
     { name: "Begun", cell: (one) => format.dateTime(one.created_at) },
-    { name: "Station", cell: (one) => <StationLink id={one.station_id} part="commands" /> },
+    ...(station === undefined
+      ? [{ name: "Station", cell: (one) => <StationLink id={one.station_id} part="upkeep" /> } satisfies Column<T>]
+      : []),
     {
       name: "State",
       cell: (one) => (
@@ -93,7 +100,7 @@ function useColumns<T extends Job>(cancel: (job: T) => Promise<unknown>): Column
       name: null,
       cell: (one) =>
         OPEN.has(one.state) && (
-          <Button size="compact-xs" variant="subtle" color="red" onClick={() => void cancel(one)}>
+          <Button size="compact-xs" variant="subtle" color="red" onClick={() => ask(one)}>
             {t("Cancel it")}
           </Button>
         ),
@@ -101,27 +108,42 @@ function useColumns<T extends Job>(cancel: (job: T) => Promise<unknown>): Column
   return columns;
 }
 
-function FirmwareJobs() {
+export function FirmwareJobs({ station }: Of) {
   const { t } = useText();
   const deed = useDeed();
+  const [question, ask] = useQuestion();
   const found = usePages(
-    ["firmware"],
-    (cursor) => asked(api.GET("/api/v1/firmware-jobs", { params: { query: { cursor, limit: 50 } } })),
+    ["firmware", station],
+    (cursor) =>
+      asked(api.GET("/api/v1/firmware-jobs", { params: { query: { cursor, limit: 50, station_id: station } } })),
     ["command.updated"],
   );
-  const columns = useColumns<Firmware>((one) =>
-    deed(
-      t("Cancel it"),
-      () => asked(api.POST("/api/v1/firmware-jobs/{number}/cancel", { params: { path: { number: one.number } } })),
-      ["firmware"],
-    ),
+  const columns = useColumns<Firmware>(
+    (one) =>
+      ask({
+        title: t("Cancel the update"),
+        what: t("{station} is told to stop. What it has begun to install already may still be installed.", {
+          station: one.station_id,
+        }),
+        yes: t("Cancel the update"),
+        danger: true,
+        deed: () =>
+          deed(
+            t("Cancel the update"),
+            () =>
+              asked(api.POST("/api/v1/firmware-jobs/{number}/cancel", { params: { path: { number: one.number } } })),
+            ["firmware"],
+          ),
+      }),
+    station,
   );
-  columns.splice(2, 0, {
+  columns.splice(station === undefined ? 2 : 1, 0, {
     name: "From where",
     cell: (one) => <span className="mono">{one.location ?? t("file {n}", { n: one.file_number ?? 0 })}</span>,
   });
   return (
     <section className="card">
+      {question}
       <Pages
         of={found}
         none={
@@ -232,20 +254,29 @@ function Images() {
   );
 }
 
-function LogJobs() {
+export function LogJobs({ station }: Of) {
   const { t } = useText();
   const deed = useDeed();
+  const [question, ask] = useQuestion();
   const found = usePages(
-    ["logs"],
-    (cursor) => asked(api.GET("/api/v1/log-jobs", { params: { query: { cursor, limit: 50 } } })),
+    ["logs", station],
+    (cursor) => asked(api.GET("/api/v1/log-jobs", { params: { query: { cursor, limit: 50, station_id: station } } })),
     ["command.updated"],
   );
-  const columns = useColumns<Log>((one) =>
-    deed(
-      t("Cancel it"),
-      () => asked(api.POST("/api/v1/log-jobs/{number}/cancel", { params: { path: { number: one.number } } })),
-      ["logs"],
-    ),
+  const columns = useColumns<Log>(
+    (one) =>
+      ask({
+        title: t("Give the log up"),
+        what: t("What {station} uploads of it from now on is not kept.", { station: one.station_id }),
+        yes: t("Give the log up"),
+        deed: () =>
+          deed(
+            t("Give the log up"),
+            () => asked(api.POST("/api/v1/log-jobs/{number}/cancel", { params: { path: { number: one.number } } })),
+            ["logs"],
+          ),
+      }),
+    station,
   );
   const save = (one: Log) =>
     deed(t("Save"), async () => {
@@ -257,8 +288,9 @@ function LogJobs() {
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
     });
-  columns.splice(2, 0, { name: "Kind", cell: (one) => one.log_type });
-  columns.splice(4, 0, {
+  const first = station === undefined ? 2 : 1;
+  columns.splice(first, 0, { name: "Kind", cell: (one) => one.log_type });
+  columns.splice(first + 2, 0, {
     name: "File",
     cell: (one) =>
       one.state === "done" ? (
@@ -271,6 +303,7 @@ function LogJobs() {
   });
   return (
     <section className="card">
+      {question}
       <Pages
         of={found}
         none={
@@ -283,10 +316,10 @@ function LogJobs() {
   );
 }
 
-function Update({ close }: { close: () => void }) {
+export function Update({ close, at }: { close: () => void; at?: string }) {
   const { t } = useText();
   const deed = useDeed();
-  const [station, setStation] = useState<string | null>(null);
+  const [station, setStation] = useState<string | null>(at ?? null);
   const [image, setImage] = useState<string | null>(null);
   const [place, setPlace] = useState("");
   const [when, setWhen] = useState("");
@@ -320,7 +353,7 @@ function Update({ close }: { close: () => void }) {
       <p className="small">
         {t("The station fetches the file, installs it and starts again. While it does, nobody can charge there.")}
       </p>
-      <StationChoice value={station} choose={setStation} required />
+      {at === undefined && <StationChoice value={station} choose={setStation} required />}
       <Select
         label={t("Image")}
         description={t("One that is kept here, or else an address below.")}
@@ -349,10 +382,10 @@ function Update({ close }: { close: () => void }) {
   );
 }
 
-function Fetch({ close }: { close: () => void }) {
+export function Fetch({ close, at }: { close: () => void; at?: string }) {
   const { t } = useText();
   const deed = useDeed();
-  const [station, setStation] = useState<string | null>(null);
+  const [station, setStation] = useState<string | null>(at ?? null);
   const [kind, setKind] = useState<string | null>("DiagnosticsLog");
   return (
     <Sheet
@@ -372,7 +405,7 @@ function Fetch({ close }: { close: () => void }) {
             )
       }
     >
-      <StationChoice value={station} choose={setStation} required />
+      {at === undefined && <StationChoice value={station} choose={setStation} required />}
       <Select
         label={t("Kind")}
         data={["DiagnosticsLog", "SecurityLog"]}

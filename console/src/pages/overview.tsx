@@ -21,6 +21,7 @@ import {
 } from "../live/fleet";
 import { Empty, Loading, STATE_ICONS, STATE_WORDS, StateMark, Trouble } from "../parts/basics";
 import { Happening, useHappenings } from "../parts/happenings";
+import { useLive } from "../parts/more";
 import { Trend } from "../parts/trend";
 
 /** What a tile without a rating takes for full: a common AC station's most. */
@@ -360,6 +361,12 @@ function Hand() {
     queryFn: () => asked(api.GET("/api/v1/sessions", { params: { query: { state: "held", limit: 20 } } })),
     refetchInterval: 30_000,
   });
+  const sites = useQuery({
+    queryKey: ["sites", "hand"],
+    queryFn: () => asked(api.GET("/api/v1/sites", { params: { query: { limit: 100 } } })),
+    refetchInterval: 30_000,
+  });
+  useLive(["sites", "hand"], ["site.alarm"]);
   // The sums change whenever a station does.
   const needs = useMemo<Need[]>(() => {
     const found: Need[] = [];
@@ -410,8 +417,21 @@ function Hand() {
             do: t("Read its messages, try a reset, or send somebody."),
           });
     }
+    for (const site of sites.data?.items ?? [])
+      if (!site.connected)
+        found.push({
+          key: `site ${site.id}`,
+          state: "offline",
+          to: `/sites/${site.id}`,
+          what: site.name,
+          why:
+            site.heard_at === null
+              ? t("its controller has never linked")
+              : t("its controller is not linked since {time}", { time: format.dateTime(site.heard_at) }),
+          do: t("The site goes on by itself; check the controller's network, and its key."),
+        });
     return found.sort((a, b) => URGENCY.indexOf(a.state) - URGENCY.indexOf(b.state));
-  }, [totals, t, format]);
+  }, [totals, sites.data, t, format]);
   const money = held.data?.items ?? [];
   if (needs.length === 0 && money.length === 0)
     return (

@@ -465,6 +465,7 @@ const EVENTS = [
   "session.updated",
   "cdr.created",
   "payment.updated",
+  "site.alarm",
 ];
 
 function Audit() {

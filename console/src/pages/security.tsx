@@ -45,14 +45,19 @@ export default function SecurityPage() {
   );
 }
 
-function Events() {
+interface Of {
+  /** Only of this station. */
+  station?: string;
+}
+
+export function Events({ station }: Of) {
   const { t } = useText();
   const format = useFormat();
   const [critical, setCritical] = useState(false);
-  const found = usePages(["security", critical], (cursor) =>
+  const found = usePages(["security", critical, station], (cursor) =>
     asked(
       api.GET("/api/v1/security-events", {
-        params: { query: { cursor, limit: 50, ...(critical && { critical: true }) } },
+        params: { query: { cursor, limit: 50, station_id: station, ...(critical && { critical: true }) } },
       }),
     ),
   );
@@ -80,7 +85,7 @@ function Events() {
             by={(one) => one.number}
             columns={[
               { name: "Time", cell: (one) => format.dateTime(one.at) },
-              { name: "Station", cell: (one) => <StationLink id={one.station_id} /> },
+              station === undefined ? { name: "Station", cell: (one) => <StationLink id={one.station_id} /> } : null,
               {
                 name: "Event",
                 cell: (one) => (
@@ -98,14 +103,14 @@ function Events() {
   );
 }
 
-function Certificates() {
+export function Certificates({ station }: Of) {
   const { t } = useText();
   const format = useFormat();
   const viewer = useViewer();
   const deed = useDeed();
   const [question, ask] = useQuestion();
-  const found = usePages(["certificates"], (cursor) =>
-    asked(api.GET("/api/v1/certificates", { params: { query: { cursor, limit: 50 } } })),
+  const found = usePages(["certificates", station], (cursor) =>
+    asked(api.GET("/api/v1/certificates", { params: { query: { cursor, limit: 50, station_id: station } } })),
   );
   const root = useQuery({
     queryKey: ["root"],
@@ -155,7 +160,7 @@ function Certificates() {
             items={items}
             by={(one) => one.number}
             columns={[
-              { name: "Station", cell: (one) => <StationLink id={one.station_id} /> },
+              station === undefined ? { name: "Station", cell: (one) => <StationLink id={one.station_id} /> } : null,
               { name: "Subject", cell: (one) => one.subject ?? "–" },
               { name: "Serial number", cell: (one) => <span className="mono">{one.serial_number ?? "–"}</span> },
               { name: "Valid until", cell: (one) => format.dateTime(one.not_after) },

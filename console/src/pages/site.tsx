@@ -12,6 +12,7 @@ import { useDeed, useQuestion } from "../parts/outcome";
 import { Rows } from "../parts/rows";
 import { SingleLine, type Site, type SiteEvse, type SiteNode } from "../parts/single-line";
 import { useViewer } from "../session";
+import { SiteActions } from "./of-site/actions";
 import { LimitNode, SteerEvse } from "./of-site/forms";
 import { History } from "./of-site/history";
 import { Plan } from "./of-site/plan";
@@ -46,6 +47,7 @@ export default function SitePage() {
     <>
       <PageHead title={site.name} lead={lead.filter(Boolean).join(" · ")}>
         <LinkMark connected={site.connected} />
+        {viewer.may("admin") && <SiteActions site={site} />}
       </PageHead>
       {!site.connected && (
         <p className="faint small" role="status">

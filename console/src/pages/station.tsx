@@ -19,6 +19,8 @@ const Configuration = lazy(() => import("./of-station/configuration"));
 const Schedule = lazy(() => import("./of-station/schedule"));
 const Messages = lazy(() => import("../parts/messages"));
 const Violations = lazy(() => import("./of-station/violations"));
+const Upkeep = lazy(() => import("./of-station/upkeep"));
+const Safety = lazy(() => import("./of-station/safety"));
 const About = lazy(() => import("./of-station/about"));
 
 const PARTS: readonly [string, Text][] = [
@@ -28,6 +30,8 @@ const PARTS: readonly [string, Text][] = [
   ["configuration", "Configuration"],
   ["messages", "Messages"],
   ["commands", "Commands"],
+  ["upkeep", "Firmware and logs"],
+  ["security", "Security"],
   ["violations", "Violations"],
   ["about", "About"],
 ];
@@ -126,6 +130,12 @@ export default function StationPage() {
               <section className="card">
                 <Commands stationId={id} />
               </section>
+            </Tabs.Panel>
+            <Tabs.Panel value="upkeep">
+              <Upkeep id={id} version={station.identity?.firmware_version} />
+            </Tabs.Panel>
+            <Tabs.Panel value="security">
+              <Safety id={id} />
             </Tabs.Panel>
             <Tabs.Panel value="violations">
               <Violations id={id} />

@@ -2,7 +2,7 @@ import { Button, Group, Modal, NumberInput, Select, Stack, TextInput } from "@ma
 import { useDisclosure } from "@mantine/hooks";
 import { IconPlus } from "@tabler/icons-react";
 import { type FormEvent, useMemo, useState } from "react";
-import { Link, useNavigate } from "react-router";
+import { Link, useNavigate, useSearchParams } from "react-router";
 import { api, asked } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
@@ -27,7 +27,8 @@ export default function StationsPage() {
   const ids = useFleet((all) => all.ids);
   const totals = useFleet((all) => all.totals);
   const locations = useLocations();
-  const [text, setText] = useState("");
+  const [sought] = useSearchParams();
+  const [text, setText] = useState(sought.get("text") ?? "");
   const [adding, { open, close }] = useDisclosure();
   // The sums change whenever a station does.
   const wanted = useMemo(() => {
@@ -37,9 +38,10 @@ export default function StationsPage() {
       const model = station?.identity
         ? `${station.identity.vendor_name} ${station.identity.model} ${station.identity.firmware_version ?? ""}`
         : "";
-      return `${id} ${station?.name ?? ""} ${model} ${station?.protocol ?? ""}`.toLowerCase().includes(needle);
+      const place = station?.location_id ? locations.get(station.location_id) : "";
+      return `${id} ${station?.name ?? ""} ${model} ${station?.protocol ?? ""} ${place}`.toLowerCase().includes(needle);
     });
-  }, [ids, text, totals]);
+  }, [ids, text, totals, locations]);
   return (
     <>
       <PageHead title={t("Stations")} lead={t("{n} stations", { n: ids.length })}>

@@ -21,6 +21,7 @@ const TOLD = new Set([
   "transaction.ended",
   "command.updated",
   "cdr.created",
+  "site.alarm",
 ]);
 let kept: readonly Happened[] = [];
 let next = 1;
@@ -89,20 +90,26 @@ export function Happening({ of }: { of: Happened }) {
     case "command.updated":
       words = `${body["name"]}: ${t(COMMAND_STATES[String(body["state"])]?.word ?? "sent")}`;
       break;
+    case "site.alarm":
+      words = `${body["code"]}: ${body["text"]}`;
+      break;
     default:
       words = t("a bill was made");
   }
+  const site = event.type === "site.alarm" ? Number(body["site_id"]) : null;
   const to =
-    transaction === undefined
-      ? `/stations/${encodeURIComponent(event.station_id ?? "")}`
-      : `/transactions/${transaction.number}`;
+    site !== null
+      ? `/sites/${site}`
+      : transaction === undefined
+        ? `/stations/${encodeURIComponent(event.station_id ?? "")}`
+        : `/transactions/${transaction.number}`;
   return (
     <li>
       <time className="faint small" dateTime={event.at}>
         {format.seconds(event.at)}
       </time>{" "}
       <Link className="plain" to={to}>
-        <b>{event.station_id}</b> {words}
+        <b>{site === null ? event.station_id : String(body["name"])}</b> {words}
       </Link>
     </li>
   );

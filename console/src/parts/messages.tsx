@@ -3,7 +3,7 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { IconArrowDownLeft, IconArrowUpRight, IconChevronRight } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { Fragment, useEffect, useMemo, useState } from "react";
-import { Link } from "react-router";
+import { Link, useSearchParams } from "react-router";
 import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { useText } from "../i18n/text";
@@ -49,7 +49,8 @@ export default function Messages({ stationId }: { stationId?: string }) {
   const format = useFormat();
   const queries = useQueryClient();
   const [action, setAction] = useState("");
-  const [text, setText] = useState("");
+  const [sought] = useSearchParams();
+  const [text, setText] = useState(sought.get("text") ?? "");
   const [direction, setDirection] = useState<string | null>(null);
   const [follow, setFollow] = useState(false);
   const [opened, open] = useState<string | null>(null);

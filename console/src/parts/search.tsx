@@ -7,6 +7,7 @@ import { useNavigate } from "react-router";
 import { api, asked } from "../api/client";
 import { type Text, useText } from "../i18n/text";
 import { fleet, useFleet } from "../live/fleet";
+import { useViewer } from "../session";
 
 interface Hit {
   key: string;
@@ -16,9 +17,10 @@ interface Hit {
   to: string;
 }
 
-const PAGES: readonly [Text, string][] = [
+const PAGES: readonly [Text, string, "admin"?][] = [
   ["Overview", "/"],
   ["Stations", "/stations"],
+  ["Sites", "/sites"],
   ["Transactions", "/transactions"],
   ["Smart charging", "/charging"],
   ["Load groups", "/groups"],
@@ -26,18 +28,95 @@ const PAGES: readonly [Text, string][] = [
   ["Tariffs", "/tariffs"],
   ["Messages", "/messages"],
   ["Commands", "/commands"],
-  ["Keys", "/keys"],
+  ["Keys", "/keys", "admin"],
   ["Reservations", "/reservations"],
   ["Firmware and logs", "/jobs"],
   ["Security", "/security"],
-  ["Administration", "/people"],
+  ["Administration", "/people", "admin"],
 ];
 
-/** Search over everything: stations, transactions, tokens, pages. */
+const LONG = { retry: false, staleTime: 60_000 } as const;
+const FEW = { params: { query: { limit: 200 } } } as const;
+
+interface Named {
+  kind: Text;
+  title: string;
+  more: string;
+  to: string;
+}
+
+/** What there is few of, by its names: read when the search opens, and kept for a minute. */
+function useNamed(opened: boolean, admin: boolean): readonly Named[] {
+  const sites = useQuery({
+    ...LONG,
+    enabled: opened,
+    queryKey: ["search", "sites"],
+    queryFn: () => asked(api.GET("/api/v1/sites", FEW)),
+  });
+  const locations = useQuery({
+    ...LONG,
+    enabled: opened,
+    queryKey: ["search", "locations"],
+    queryFn: () => asked(api.GET("/api/v1/locations", FEW)),
+  });
+  const groups = useQuery({
+    ...LONG,
+    enabled: opened,
+    queryKey: ["search", "groups"],
+    queryFn: () => asked(api.GET("/api/v1/load-groups", FEW)),
+  });
+  const tariffs = useQuery({
+    ...LONG,
+    enabled: opened,
+    queryKey: ["search", "tariffs"],
+    queryFn: () => asked(api.GET("/api/v1/tariffs", FEW)),
+  });
+  const users = useQuery({
+    ...LONG,
+    enabled: opened && admin,
+    queryKey: ["search", "users"],
+    queryFn: () => asked(api.GET("/api/v1/users", FEW)),
+  });
+  return useMemo<Named[]>(
+    () => [
+      ...(sites.data?.items ?? []).map(
+        (one): Named => ({ kind: "Site", title: one.name, more: "", to: `/sites/${one.id}` }),
+      ),
+      ...(locations.data?.items ?? []).map(
+        (one): Named => ({
+          kind: "Location",
+          title: one.name,
+          more: one.address ?? "",
+          to: `/stations?text=${encodeURIComponent(one.name)}`,
+        }),
+      ),
+      ...(groups.data?.items ?? []).map(
+        (one): Named => ({ kind: "Load group", title: one.name, more: "", to: "/groups" }),
+      ),
+      ...(tariffs.data?.items ?? []).map(
+        (one): Named => ({
+          kind: "Tariff",
+          title: one.terms.alt_text ?? `#${one.id}`,
+          more: one.terms.currency,
+          to: "/tariffs",
+        }),
+      ),
+      ...(users.data?.items ?? []).map(
+        (one): Named => ({ kind: "User", title: one.name, more: one.full_name ?? "", to: "/people" }),
+      ),
+    ],
+    [sites.data, locations.data, groups.data, tariffs.data, users.data],
+  );
+}
+
+/** Search over everything: stations, sites, transactions, tokens, tariffs, messages, pages. */
 export default function Search({ opened, close }: { opened: boolean; close: () => void }) {
   const { t } = useText();
   const go = useNavigate();
+  const viewer = useViewer();
+  const admin = viewer.may("admin");
   const ids = useFleet((all) => all.ids);
+  const named = useNamed(opened, admin);
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const [asking] = useDebouncedValue(text.trim(), 200);
@@ -102,10 +181,23 @@ export default function Search({ opened, close }: { opened: boolean; close: () =
         more: `${one.station_id} · ${one.id_token}`,
         to: `/transactions/${one.number}`,
       });
-    for (const [name, to] of PAGES)
-      if (t(name).toLowerCase().includes(needle)) found.push({ key: to, kind: "Page", title: t(name), more: "", to });
-    return [...new Map(found.map((one) => [one.key, one])).values()].slice(0, 14);
-  }, [text, ids, token.data, transaction.data, ofToken.data, number, t]);
+    if (needle !== "")
+      for (const one of named)
+        if (`${one.title} ${one.more}`.toLowerCase().includes(needle))
+          found.push({ key: `${one.kind} ${one.title}`, ...one });
+    for (const [name, to, needs] of PAGES)
+      if ((needs === undefined || admin) && t(name).toLowerCase().includes(needle))
+        found.push({ key: to, kind: "Page", title: t(name), more: "", to });
+    if (needle.length >= 3)
+      found.push({
+        key: "messages",
+        kind: "Messages",
+        title: t("Messages with “{text}”", { text: text.trim() }),
+        more: "",
+        to: `/messages?text=${encodeURIComponent(text.trim())}`,
+      });
+    return [...new Map(found.map((one) => [one.key, one])).values()].slice(0, 16);
+  }, [text, ids, named, admin, token.data, transaction.data, ofToken.data, number, t]);
   // Another text begins at the first hit.
   useEffect(() => setAt(0), [text]);
   const chosen = hits[Math.min(at, hits.length - 1)];
@@ -138,7 +230,7 @@ export default function Search({ opened, close }: { opened: boolean; close: () =
         aria-label={t("Search")}
         aria-expanded
         aria-controls="hits"
-        aria-activedescendant={chosen === undefined ? undefined : `hit ${chosen.key}`.replaceAll(" ", "-")}
+        aria-activedescendant={chosen === undefined ? undefined : `hit ${chosen.key}`.replaceAll(/[^\w/]+/g, "-")}
         placeholder={t("Station, transaction number, whole token, page …")}
         leftSection={<IconSearch size={16} aria-hidden />}
         value={text}
@@ -151,7 +243,7 @@ export default function Search({ opened, close }: { opened: boolean; close: () =
           // biome-ignore lint/a11y/useKeyWithClickEvents: the field hears the keys
           <div
             key={hit.key}
-            id={`hit ${hit.key}`.replaceAll(" ", "-")}
+            id={`hit ${hit.key}`.replaceAll(/[^\w/]+/g, "-")}
             role="option"
             aria-selected={hit === chosen}
             className="hit"

@@ -119,6 +119,14 @@ export function StationActions({ station, connected }: { station: Station; conne
         ),
       ["stations"],
     ).then(() => fleet.load());
+  const refuse = () =>
+    ask({
+      title: t("Refuse it"),
+      what: t("It is told that it is rejected: nobody can charge there until it is let in again."),
+      yes: t("Refuse it"),
+      danger: true,
+      deed: () => registration("Rejected"),
+    });
   const remove = () =>
     ask({
       title: t("Take the station out"),
@@ -185,9 +193,17 @@ export function StationActions({ station, connected }: { station: Station; conne
           <Menu.Item
             disabled={!connected}
             onClick={() =>
-              void deed(t("Forget cached tokens"), () =>
-                asked(api.POST("/api/v1/commands/CLEAR_CACHE", { params: { header }, body: { station_id: id } })),
-              )
+              ask({
+                title: t("Forget cached tokens"),
+                what: t(
+                  "While it is offline, the station lets in only whom its local list names, until it learns others.",
+                ),
+                yes: t("Forget cached tokens"),
+                deed: () =>
+                  deed(t("Forget cached tokens"), () =>
+                    asked(api.POST("/api/v1/commands/CLEAR_CACHE", { params: { header }, body: { station_id: id } })),
+                  ),
+              })
             }
           >
             {t("Forget cached tokens")}
@@ -206,9 +222,7 @@ export function StationActions({ station, connected }: { station: Station; conne
           {station.registration !== "Accepted" && (
             <Menu.Item onClick={() => void registration("Accepted")}>{t("Let it in")}</Menu.Item>
           )}
-          {station.registration !== "Rejected" && (
-            <Menu.Item onClick={() => void registration("Rejected")}>{t("Refuse it")}</Menu.Item>
-          )}
+          {station.registration !== "Rejected" && <Menu.Item onClick={refuse}>{t("Refuse it")}</Menu.Item>}
           <Menu.Item onClick={() => open("password")}>{t("Set its password")}</Menu.Item>
           <Menu.Item color="red" onClick={remove}>
             {t("Take the station out")}
