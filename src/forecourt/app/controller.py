@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from forecourt.app.commission import commission
 from forecourt.app.config import ConfigError
 from forecourt.app.logs import LogFormat, LogLevel, set_up
 from forecourt.app.meter_test import meter_test
@@ -146,5 +147,7 @@ def controller_server(
     )
 
 
-TASKS: Final = {"check": check, "create-token": create_token, "meter-test": meter_test, "replay": replay}
+TASKS: Final = {
+    "check": check, "commission": commission, "create-token": create_token, "meter-test": meter_test, "replay": replay,
+}  # fmt: skip
 """Commands below this one."""

@@ -25,6 +25,7 @@ from forecourt.controller.keeping import LINES, Keeping, place_of
 from forecourt.controller.ledger import Account, Limit
 from forecourt.controller.line import Line
 from forecourt.controller.ports import MeterReading
+from forecourt.controller.probing import Probing
 from forecourt.controller.settings import ControllerSettings
 from forecourt.controller.surroundings import Surroundings, SurroundingsSettings, limitable
 from forecourt.domain.clock import Deadlines, Now
@@ -78,7 +79,10 @@ class Controller:
         self._idle: set[str] = set()
         """Stations whose books have become smaller by the mere passing of time."""
         self._memory = memory
+        self.probing = Probing(self._stations, settings, self._issuer, self._keeping, site.voltage_v)
+        """Commissioning: the probes, and what they have found."""
         if memory is not None and now is not None:
+            self.probing.restore(memory)
             for station in self._stations.values():
                 station.restore(memory, now)
             self.surroundings.restore(memory, now)
@@ -132,7 +136,11 @@ class Controller:
         for line in lines:
             line.ready = line.leaving = False
         self._issuer.forget(lines)
-        return self._kept(self._changed(now), station_id)
+        probing = self.probing.lost(station_id, now)
+        for line in lines:
+            if not line.keeps_base:
+                line.account.forget()
+        return self._kept([*probing, *self._changed(now)], station_id)
 
     def metered(self, name: str, reading: MeterReading, now: Now) -> list[Effect]:
         """One of the site's own meters says something. Raises KeyError for one that the site doesn't have."""
@@ -174,9 +182,9 @@ class Controller:
         for event in notice.events:
             station.hear(event, now)
             self.surroundings.heard(station_id, event, station.lines, self._lines, now)
-        return self._kept(
-            [*self._wrong_clock(station), *self._disobedience(station, now), *self._changed(now)], station_id
-        )
+        alarms = [*self._wrong_clock(station), *self._disobedience(station, now)]
+        probing = self.probing.heard(station_id, notice, now)
+        return self._kept([*alarms, *probing, *self._changed(now)], station_id)
 
     def transaction_issued(self, station_id: str, evse_id: int, transaction_id: str, now: Now) -> list[Effect]:
         """The CSMS has given the transaction on an EVSE its id."""
@@ -206,8 +214,18 @@ class Controller:
         self._stations[station_id].constraints.started_remotely(evse_id, profile)
         return self._kept([], station_id)
 
-    def answered(self, token: int, accepted: bool | None, now: Now) -> list[Effect]:
-        """What became of an `AskStation`. None: nobody knows (timeout, connection lost)."""
+    def commission(self, station_id: str, evse_id: int | None, now: Now, *, reboot: bool = False) -> list[Effect]:
+        """Begin to probe a station. Raises CantProbe."""
+        begun = self.probing.begin(station_id, evse_id, now, reboot=reboot)
+        return self._kept([*begun, *self._changed(now)], station_id)
+
+    def answered(
+        self, token: int, accepted: bool | None, now: Now, answer: CsmsRequestAnswer | None = None
+    ) -> list[Effect]:
+        """What became of an `AskStation`. None: nobody knows (timeout, connection lost). `answer` is all it said."""
+        if self.probing.asks(token):
+            probing = self.probing.answered(token, accepted, answer, now)
+            return self._kept([*probing, *self._changed(now)], *self.probing.probes)
         station_id = self._issuer.station_of(token)
         about_limit, effects = self._issuer.take_answer(token, accepted, now)
         effects = [effect for effect in effects if not isinstance(effect, Alarm) or self._is_news(effect)]
@@ -219,16 +237,17 @@ class Controller:
 
     def next_deadlines(self, now: Now) -> Deadlines:
         """When to call `expire`. An instant that has passed stays due until a decision has seen it."""
+        probing = Deadlines(elapsed_s=self.probing.next_s())
         if self._dirty:
-            return Deadlines(protocol_s=self._decide_at_s)
+            return probing.earliest(Deadlines(protocol_s=self._decide_at_s))
         if self._changes_at is None:
-            return self._due
+            return probing.earliest(self._due)
         change_s = now.elapsed_s + (self._changes_at - now.at).total_seconds()  # the calendar may have been set
-        return self._due.earliest(Deadlines(elapsed_s=change_s))
+        return probing.earliest(self._due.earliest(Deadlines(elapsed_s=change_s)))
 
     def expire(self, now: Now) -> list[Effect]:
         """Time has passed."""
-        return self._kept(self._changed(now))
+        return self._kept([*self.probing.expire(now), *self._changed(now)], *self.probing.probes)
 
     def _look_ahead(self, now: Now) -> None:
         """Note when another decision is needed though nothing happens, as things stand after this one."""
@@ -256,12 +275,12 @@ class Controller:
             for limit in (account.confirmed, account.unproven, *account.uncertain)
             if limit is not None
             for instant_s in (
-                limit.lease_until_s - settings.lease_s / 2,
+                self._issuer.ends_s(line, limit) - settings.lease_s / 2,
                 limit.lease_until_s,
                 account.lapses_s(limit),
             )
         ]
-        if (settles_s := account.settles_s()) is not None:
+        if (settles_s := account.settled_s()) is not None:
             instants.append(settles_s)
         if (conduct_s := line.conduct.next_s(now)) is not None:
             instants.append(conduct_s)
@@ -301,7 +320,7 @@ class Controller:
         for line in self._lines.values():
             if line.account.idle(now):
                 self._idle.add(line.point.station_id)
-            if not line.ready or line.leaving or line.account.base is None:
+            if not line.ready or line.leaving or line.probing or line.account.base is None:
                 reserved += loads_of(line, now)
             elif line.conduct.pauses(now):
                 reserved.append(Load(line.point.key, line.conduct.reserved_a(now)))
@@ -364,13 +383,10 @@ class Controller:
 
     def _wrong_clock(self, station: Station) -> list[Effect]:
         """A clock that is further off than the grace of leases; they are put into its words."""
-        ahead_s = station.clock.ahead_s
-        if ahead_s is None or abs(ahead_s) <= self.settings.lease_grace_s:
+        if not (shift_s := station.lines[0].account.shift_s):
             return []
-        how = "ahead" if ahead_s > 0 else "behind"
-        alarm = Alarm(
-            "clock", f"the clock of {station.station_id} is {abs(ahead_s):.0f} s {how}", station.lines[0].point.key
-        )
+        text = f"the clock of {station.station_id} is {abs(shift_s):.0f} s {'ahead' if shift_s > 0 else 'behind'}"
+        alarm = Alarm("clock", text, station.lines[0].point.key)
         return [alarm] if self._is_news(alarm) else []
 
     def _is_news(self, alarm: Alarm) -> bool:

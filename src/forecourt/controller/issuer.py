@@ -102,7 +102,7 @@ class Issuer:
             line.open_token = None
 
     def _speakable(self, line: Line, now: Now) -> bool:
-        return line.ready and line.open_token is None and line.retry_at_s <= now.protocol_s
+        return line.ready and not line.probing and line.open_token is None and line.retry_at_s <= now.protocol_s
 
     def _reductions(self, lines: list[Line], room: Room, now: Now) -> list[Effect]:
         effects: list[Effect] = []
@@ -122,7 +122,11 @@ class Issuer:
                 tally = tally or self._books(lines, room, now)
                 column = self._site.column(self._site.index(line.point.key), None)
                 aim_a = aim_a if tally.obstacle(column, _NOTHING_A) == OWN else min(held_a)
-            if aim_a < account.holds_a(now) - _NEGLIGIBLE_A or account.uncertain:
+            if account.bound is not None and account.uncertain and not any(one.bound for one in account.uncertain):
+                # A transaction's limit says nothing of the base, whose own is in doubt.
+                base_a = min(aim_a, account.base.current_a)
+                effects.append(self._limit(line, base_a, Urgency.REDUCTION, now, bind=False))
+            elif aim_a < account.holds_a(now) - _NEGLIGIBLE_A or account.uncertain:
                 bind = account.bound is not None or any(limit.bound for limit in account.uncertain)
                 effects.append(self._limit(line, aim_a, Urgency.REDUCTION, now, bind=bind))
         return effects
@@ -167,16 +171,21 @@ class Issuer:
             confirmed = line.account.confirmed
             if confirmed is None or line.account.base is None or not self._speakable(line, now):
                 continue
-            if 0 < confirmed.lease_until_s - now.elapsed_s <= self._settings.lease_s / 2:
+            if 0 < self.ends_s(line, confirmed) - now.elapsed_s <= self._settings.lease_s / 2:
                 limit = self._limit(line, confirmed.current_a, Urgency.RENEWAL, now, bind=confirmed.bound)
                 effects.append(limit)
         return effects
+
+    def ends_s(self, line: Line, confirmed: Limit) -> float:
+        """When its lease ends (elapsed). Where nobody believes in leases they are renewed all the same."""
+        unbelieved = not line.leases and confirmed.current_a > line.point.fallback_a + _NEGLIGIBLE_A
+        return line.said_s + self._settings.lease_s if unbelieved else confirmed.lease_until_s
 
     def _questions(self, lines: list[Line], now: Now) -> list[Effect]:
         """Ask for a reading where only evidence is missing."""
         effects: list[Effect] = []
         for line in lines:
-            if not line.ready or not line.account.wants_evidence(now):
+            if not line.ready or line.probing or not line.account.wants_evidence(now):
                 continue
             if line.evidence_asked_s is None:
                 line.evidence_asked_s = now.elapsed_s
@@ -192,16 +201,18 @@ class Issuer:
     def _limit(self, line: Line, current_a: float, urgency: Urgency, now: Now, *, bind: bool) -> AskStation:
         transaction_id = line.bound_to if bind else None
         is_fallback = abs(current_a - line.point.fallback_a) < _NEGLIGIBLE_A
-        lease_until_s = math.inf if is_fallback else now.elapsed_s + self._settings.lease_s
+        endless = is_fallback or not line.leases
+        lease_until_s = math.inf if endless else now.elapsed_s + self._settings.lease_s
+        line.said_s = now.elapsed_s
         token = self._token(line, urgency)
-        ahead_s = line.account.ahead_s or 0.0
-        ahead_s = ahead_s if abs(ahead_s) > self._settings.lease_grace_s else 0.0
+        ahead_s = line.account.shift_s
         line.account.limit_sent(token, Limit(current_a, lease_until_s, transaction_id is not None, ahead_s))
         line.open_token = token
+        said_a = current_a if current_a <= line.point.minimum_a else max(line.point.minimum_a, current_a - line.over_a)
         request = worded(
             line.point,
-            current_a,
-            self._forms(line)[line.form],
+            said_a,
+            self.forms_of(line)[line.form],
             now.at + timedelta(seconds=ahead_s),
             self._settings,
             voltage_v=self._site.site.voltage_v,
@@ -209,8 +220,11 @@ class Issuer:
         )
         return AskStation(line.point.station_id, token, request, urgency)
 
-    def _forms(self, line: Line) -> tuple[Form, ...]:
-        return forms(self._settings, single_evse=line.point.station_id in self._single)
+    def forms_of(self, line: Line) -> tuple[Form, ...]:
+        """In which forms its base limit can be put, in order of preference."""
+        possible = forms(self._settings, single_evse=line.point.station_id in self._single)
+        taken = tuple(form for form in line.takes if form in possible)
+        return (*taken, *(form for form in possible if form not in taken))
 
     def _escalate(self, line: Line, now: Now, *, bound: bool) -> list[Effect]:
         """The station refused: the next form at once; after the last one say so, and begin again later."""
@@ -223,14 +237,19 @@ class Issuer:
             line.binds = False
             return []
         line.form, line.form_taken = line.form + 1, False
-        if line.form < len(self._forms(line)):
+        if line.form < len(self.forms_of(line)):
             return []
         line.form = 0
         line.retry_at_s = now.protocol_s + self._settings.retry_s
         text = f"{line.point.key} refuses every form of limit; {line.account.exposure_a(now):.1f} A stay reserved"
         return [Alarm("limit-refused", text, line.point.key)]
 
-    def _token(self, line: Line, urgency: Urgency) -> int:
+    def next_token(self) -> int:
+        """A number for a request that is not the issuer's."""
         self._last_token += 1
-        self._asked[self._last_token] = (line, urgency)
         return self._last_token
+
+    def _token(self, line: Line, urgency: Urgency) -> int:
+        token = self.next_token()
+        self._asked[token] = (line, urgency)
+        return token

@@ -80,7 +80,8 @@ class Account:
     def __init__(self, point: EvsePoint, *, settle_s: float, grace_s: float) -> None:
         """`settle_s`: how long a car may take to follow; `grace_s`: how late a dead-man schedule may act."""
         self.point = point
-        self._settle_s = settle_s
+        self.settle_s = settle_s
+        """How long a car here may take to follow."""
         self._grace_s = grace_s
         self.ahead_s: float | None = None
         """How far the station's clock is ahead, as measured; None: not known."""
@@ -143,7 +144,7 @@ class Account:
 
     def _settled(self, now: Now) -> bool:
         """Whether any car has had the time to follow the confirmed limit."""
-        return now.elapsed_s >= self.confirmed_s + self._settle_s
+        return now.elapsed_s >= self.confirmed_s + self.settle_s
 
     @property
     def measured_a(self) -> float | None:
@@ -156,7 +157,7 @@ class Account:
             return False
         held = (self.base, self.bound, self.unproven, *self.uncertain, *self.sent.values())
         allowed_a = max(limit.current_a for limit in held if limit is not None)
-        return self.measured_a > _tolerated(max(allowed_a, self.point.fallback_a))
+        return self.measured_a > tolerated(max(allowed_a, self.point.fallback_a))
 
     @property
     def confirmed(self) -> Limit | None:
@@ -266,6 +267,12 @@ class Account:
             self.currents = None
         return found
 
+    @property
+    def shift_s(self) -> float:
+        """By how much schedules are moved for the station's clock: not at all within the grace of leases."""
+        ahead_s = self.ahead_s or 0.0
+        return ahead_s if abs(ahead_s) > self._grace_s else 0.0
+
     def lapses_s(self, limit: Limit) -> float:
         """When its lease is over for sure: a clock that is slower than it was taken for ends it later."""
         slow_s = 0.0 if self.ahead_s is None else max(0.0, limit.ahead_s - self.ahead_s)
@@ -290,19 +297,19 @@ class Account:
         if taken_s is not None:
             self._prove(currents, taken_s, patience_s=patience_s)
             if currents.by_phase:
-                self._learn_phases(currents.phases_a, taken_s, now, patience_s=self._settle_s * _SETTLES_TO_LEARN)
+                self._learn_phases(currents.phases_a, taken_s, now, patience_s=self.settle_s * _SETTLES_TO_LEARN)
         self._learn_appetite(currents.highest_a, now, patience_s=appetite_s)
 
     def _prove(self, currents: Currents, taken_s: float, *, patience_s: float) -> None:
         """Whether the reading shows that the car follows the confirmed limit; if not quite, what it still may draw."""
         before, confirmed = self.unproven, self.confirmed
-        if before is None or confirmed is None or taken_s < self.confirmed_s + self._settle_s:
+        if before is None or confirmed is None or taken_s < self.confirmed_s + self.settle_s:
             return
         limit_a, worst_a = confirmed.current_a, currents.worst_a
         patient = taken_s >= self.confirmed_s + patience_s
-        if worst_a <= limit_a + _EQUAL_A or (patient and currents.highest_a <= _tolerated(limit_a)):
+        if worst_a <= limit_a + _EQUAL_A or (patient and currents.highest_a <= tolerated(limit_a)):
             self.unproven = None
-        elif worst_a <= _tolerated(limit_a) and worst_a < before.current_a:
+        elif worst_a <= tolerated(limit_a) and worst_a < before.current_a:
             self.unproven = msgspec.structs.replace(before, current_a=worst_a)
 
     def _learn_phases(self, phases_a: tuple[float, ...], taken_s: float, now: Now, *, patience_s: float) -> None:
@@ -335,12 +342,13 @@ class Account:
         """Whether only a fresh reading keeps this EVSE's older, larger limit in the books."""
         return self.unproven is not None and self.occupied is not False and self._settled(now)
 
-    def settles_s(self) -> float | None:
+    def settled_s(self) -> float | None:
         """When a car has had the time to follow: then a free connector's exposure shrinks, or evidence is wanted."""
-        return self.confirmed_s + self._settle_s if self.unproven is not None else None
+        return self.confirmed_s + self.settle_s if self.unproven is not None else None
 
 
-def _tolerated(limit_a: float) -> float:
+def tolerated(limit_a: float) -> float:
+    """Up to where a reading is no disobedience."""
     return limit_a + max(OVER_LIMIT_A, OVER_LIMIT_SHARE * limit_a)
 
 

@@ -3,6 +3,7 @@
 from forecourt.controller.conduct import Conduct
 from forecourt.controller.ledger import Account
 from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.wording import Form
 from forecourt.domain.composite import ActiveTransaction
 from forecourt.domain.site import EvsePoint
 
@@ -27,10 +28,23 @@ class Line:
         """Whether its station is about to be cut off: it gets its fallback, and nothing else."""
         self.open_token: int | None = None
         """The request for a limit that is not answered yet: one at a time."""
+        self.said_s = 0.0
+        """When it was last told a limit (elapsed)."""
         self.retry_at_s = 0.0
         self.evidence_asked_s: float | None = None
         """When a reading was last asked for (elapsed)."""
 
+        self.probing = False
+        """Whether it is being commissioned: then nobody else says anything."""
+
+        self.takes: tuple[Form, ...] = ()
+        """Forms of base limit that commissioning has found to be taken; they are tried first."""
+        self.over_a = 0.0
+        """How much more than its limit it draws, as commissioning has found."""
+        self.leases = True
+        """Whether the ends of leases are obeyed: False where commissioning has found otherwise."""
+        self.keeps_base = True
+        """Whether its base limit outlives a restart, likewise."""
         self.form = 0
         """Which form of base limit the station takes."""
         self.binds = settings.transaction_profiles

@@ -121,6 +121,10 @@ class ControllerEndpoint:
             self._turn(station_id, self.controller.fall_back(station_id, now), now)
         return self.controller.fallen_back(station_id, now)
 
+    def commission(self, station_id: str, evse_id: int | None, now: Now, *, reboot: bool) -> None:
+        """Begin to probe a station. Raises CantProbe."""
+        self._turn(station_id, self.controller.commission(station_id, evse_id, now, reboot=reboot), now)
+
     def let_in(self, station_id: str, subprotocol: str, credential: str | None, password: str | None) -> None:
         """The CSMS has let a station in: with the digest of its own credentials, or with a password of the site."""
         self.memory.registry.let_in(station_id, subprotocol, credential)

@@ -39,6 +39,7 @@ from forecourt.domain.requests import (
     ClearCache,
     ClearChargingProfile,
     CsmsRequest,
+    CsmsRequestAnswer,
     GetCompositeSchedule,
     RequestAnswer,
     RequestStartTransaction,
@@ -464,15 +465,16 @@ class Passage:
         if request is None:
             return []
         accepted: bool | None = None
+        told: CsmsRequestAnswer | None = None
         if isinstance(outcome, Answered):
             try:
                 told = self.dialect.decode_request_answer(request, outcome.payload).value
-                accepted = isinstance(told, RequestAnswer) and told.outcome is RequestStatus.ACCEPTED
+                accepted = getattr(told, "outcome", None) is RequestStatus.ACCEPTED
             except Untranslatable:
                 accepted = None
         elif isinstance(outcome, Refused):
             accepted = False
-        return self._controller.answered(token, accepted, now)
+        return self._controller.answered(token, accepted, now, told)
 
 
 def _boot_in(said: StationCall | None) -> StationBooted | None:

@@ -234,6 +234,11 @@ class ControllerServer:
         self.endpoint.expire(now)
         self._flush()
 
+    def commission(self, station_id: str, evse_id: int | None, *, reboot: bool) -> None:
+        """Begin to probe a station. Raises CantProbe."""
+        self.endpoint.commission(station_id, evse_id, self._clock.now(), reboot=reboot)
+        self._flush()
+
     def upstream_url(self, station_id: str) -> str:
         """Where a station is relayed to."""
         return self.endpoint.memory.registry.upstream_url(station_id) or self._upstream_url

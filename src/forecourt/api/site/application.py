@@ -37,6 +37,7 @@ from forecourt.api.paths import restore_parameters
 from forecourt.api.problems import HANDLERS, Refused, documented
 from forecourt.api.settings import ApiSettings
 from forecourt.api.site.bodies import (
+    CommissionBody,
     DimBody,
     LimitBody,
     ModeBody,
@@ -50,6 +51,7 @@ from forecourt.api.site.tokens import Tokens
 from forecourt.api.site.views import (
     AlarmList,
     ChangeList,
+    CommissioningView,
     DecisionList,
     MeterList,
     PlanAnswer,
@@ -135,6 +137,12 @@ async def list_meters(site: Site) -> MeterList:
      responses=documented(404))  # fmt: skip
 async def get_upstream(site: Site, station_id: FromPath[str]) -> UpstreamView:
     return site.upstream(station_id)
+
+
+@get("/stations/{station_id:str}/commissioning", summary="What is known of a station's model", tags=_VIEWS,
+     responses=documented(404))  # fmt: skip
+async def get_commissioning(site: Site, station_id: FromPath[str]) -> CommissioningView:
+    return site.commissioning(station_id)
 
 
 def _documented_stream() -> dict[int, ResponseSpec]:
@@ -226,6 +234,14 @@ async def set_upstream(site: Site, who: Who, station_id: FromPath[str], data: JS
     return site.set_upstream(who, station_id, data)
 
 
+@post("/stations/{station_id:str}/commissioning", status_code=200, summary="Find out what a station does with limits",
+      tags=_CHANGES, responses=documented(*_BODY))  # fmt: skip
+async def commission(
+    site: Site, who: Who, station_id: FromPath[str], data: JSONBody[CommissionBody]
+) -> CommissioningView:
+    return site.commission(who, station_id, data)
+
+
 @get("/", include_in_schema=False)
 async def page() -> Response[bytes]:
     nonce = secrets.token_urlsafe(18)
@@ -238,7 +254,7 @@ _PAGE: Final = (files("forecourt.api.site") / "page.html").read_bytes()
 _HANDLERS: Final = [
     get_state, list_alarms, list_decisions, list_changes, get_plan, list_meters, get_upstream, stream_events,
     limit_node, free_node, limit_evse, free_evse, prioritise, set_mode, set_wish, forget_wish, dim, set_tariff,
-    forget_tariff, set_upstream, page,
+    forget_tariff, set_upstream, get_commissioning, commission, page,
 ]  # fmt: skip
 
 

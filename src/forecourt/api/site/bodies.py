@@ -58,6 +58,15 @@ class DimBody(Asked, frozen=True, kw_only=True):
     dimmed: bool
 
 
+class CommissionBody(Asked, frozen=True, kw_only=True):
+    """What a probe may do."""
+
+    evse_id: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    """null: where a car charges, else the first one."""
+    reboot: bool = False
+    """Whether the station may be restarted, where nobody charges."""
+
+
 class UpstreamBody(Asked, frozen=True, kw_only=True):
     """Where a station is relayed to."""
 

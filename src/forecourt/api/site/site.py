@@ -15,10 +15,11 @@ from typing import Final
 from forecourt.allocation.demand import NodeLimit
 from forecourt.allocation.explanation import Bound, Reason
 from forecourt.api.problems import Refused
-from forecourt.api.site.bodies import LimitBody, TariffBody, UpstreamBody, WishBody
+from forecourt.api.site.bodies import CommissionBody, LimitBody, TariffBody, UpstreamBody, WishBody
 from forecourt.api.site.views import (
     AlarmList,
     ChangeList,
+    CommissioningView,
     DecisionList,
     DecisionView,
     MeterList,
@@ -27,6 +28,7 @@ from forecourt.api.site.views import (
     StateView,
     UpstreamView,
     alarm_view,
+    commissioning_of,
     meters_of,
     plan_of,
     state_of,
@@ -36,6 +38,7 @@ from forecourt.controller.controller import Controller
 from forecourt.controller.effects import Decided
 from forecourt.controller.limits import TimedLimit, told
 from forecourt.controller.line import Line
+from forecourt.controller.probing import CantProbe
 from forecourt.controller.surplus import ChargeMode
 from forecourt.controller.wishes import Wish
 from forecourt.csms.errors import Conflict, Invalid, NotFound
@@ -112,7 +115,22 @@ class AdministeredSite:
         self._station(station_id)
         return upstream_of(self._server, station_id)
 
+    def commissioning(self, station_id: str) -> CommissioningView:
+        """The latest probe of a station, and what is known of its model."""
+        self._station(station_id)
+        return commissioning_of(self._controller, station_id)
+
     # to change
+
+    def commission(self, who: str, station_id: str, body: CommissionBody) -> CommissioningView:
+        """Begin to find out what a station does with limits."""
+        self._station(station_id)
+        try:
+            self._server.commission(station_id, body.evse_id, reboot=body.reboot)
+        except CantProbe as error:
+            raise Conflict(str(error)) from error
+        self._changed(who, f"{station_id} is commissioned", lambda _: None)
+        return self.commissioning(station_id)
 
     def limit_node(self, who: str, node: str, body: LimitBody | None) -> StateView:
         """Limit everything through a node; None takes it back."""

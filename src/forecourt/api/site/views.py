@@ -13,6 +13,7 @@ from forecourt.allocation.check import standings
 from forecourt.allocation.explanation import LimitKind
 from forecourt.api.lists import Listing
 from forecourt.controller.by_hand import ChangeMade, EvseOrder
+from forecourt.controller.capability import Capability
 from forecourt.controller.controller import Controller
 from forecourt.controller.effects import Alarm
 from forecourt.controller.ports import MeterReading, MeterRole
@@ -107,6 +108,19 @@ class UpstreamView(msgspec.Struct, frozen=True, kw_only=True):
     connected: bool
     waiting: int
     """Messages that the CSMS has not heard yet."""
+
+
+class CommissioningView(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest probe of a station, and what is known of its model."""
+
+    station_id: str
+    running: bool
+    step: str | None
+    """What the probe does, or did last; null: there was none."""
+    failed: str | None
+    """Why it ended without a result."""
+    capability: Capability | None
+    """null: nothing is known."""
 
 
 class StationView(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +265,18 @@ def upstream_of(server: ControllerServer, station_id: str) -> UpstreamView:
         has_password=bool(endpoint.upstream_passwords(station_id)),
         connected=server.csms_connected(station_id),
         waiting=endpoint.backlog(station_id),
+    )
+
+
+def commissioning_of(controller: Controller, station_id: str) -> CommissioningView:
+    """The latest probe of a station."""
+    probe = controller.probing.probes.get(station_id)
+    return CommissioningView(
+        station_id=station_id,
+        running=probe is not None and not probe.over,
+        step=None if probe is None else probe.step,
+        failed=None if probe is None else probe.failed,
+        capability=controller.probing.capability(station_id),
     )
 
 
