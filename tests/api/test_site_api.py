@@ -60,6 +60,7 @@ class House:
     def __init__(self, server: ControllerServer, administration: AdministrationServer, token: str) -> None:
         self.server = server
         self.url = f"http://127.0.0.1:{administration.port}"
+        self.token = token
         self.client = httpx.AsyncClient(base_url=self.url, headers={"authorization": f"Bearer {token}"})
 
     async def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
@@ -82,11 +83,13 @@ class House:
 
 
 @asynccontextmanager
-async def a_house(folder: Path, text: str = HOUSE, *, token: str | None = None) -> AsyncIterator[House]:
+async def a_house(
+    folder: Path, text: str = HOUSE, *, token: str | None = None, upstream: str = "ws://127.0.0.1:1/ocpp"
+) -> AsyncIterator[House]:
     path = folder / "site.toml"
     path.write_text(text)
     file, journal, clock = load_site(path), ControllerJournal(folder / "state"), RealClock()
-    server = controller_server(file, "ws://127.0.0.1:1/ocpp", journal=journal)
+    server = controller_server(file, upstream, journal=journal)
     await server.start(port=0)
     try:
         async with (
@@ -206,6 +209,9 @@ WRONG: list[tuple[str, str, Any, int, str | None]] = [
     ("PUT", "/evses/left/wish", {}, 422, "departs_at"),
     ("PUT", "/evses/left/wish", {"energy_wh": 1000}, 409, None),
     ("PUT", "/stations/nobody/upstream", {}, 404, None),
+    ("POST", "/stations/nobody/commissioning", {}, 404, None),
+    ("POST", "/stations/left/commissioning", {}, 409, None),
+    ("POST", "/stations/left/commissioning", {"evse_id": 0}, 422, "evse_id"),
     ("PUT", "/stations/left/upstream", {"url": "http://csms.example"}, 422, "url"),
     ("PUT", "/stations/left/upstream", {"password": "short"}, 422, "password"),
     ("PUT", "/tariff", {"steps": []}, 422, "steps"),
