@@ -134,7 +134,7 @@ class Issuer:
     def _raises(self, lines: list[Line], room: Room, now: Now) -> list[Effect]:
         """Lowest first: who has least is served first."""
         effects: list[Effect] = []
-        tally = self._books(lines, room, now)
+        tally: Tally | None = None
         for line in sorted(lines, key=lambda line: line.account.holds_a(now)):
             account = line.account
             holds_a = account.holds_a(now)
@@ -146,6 +146,7 @@ class Issuer:
                 continue  # its transaction has no id yet
             phases = account.active_phases if line.binds else None
             column = self._site.column(self._site.index(line.point.key), phases)
+            tally = tally or self._books(lines, room, now)
             for aim_a in _aims(line, holds_a + worth_a, starts=starts):
                 # Even a raise within its own exposure needs room: where the books are over the rating, what the
                 # others really draw may be all that there is.
