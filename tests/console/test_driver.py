@@ -14,7 +14,7 @@ from forecourt.csms.money_records import TariffScope
 from forecourt.csms.tariff_terms import PriceComponent, TariffDimension, TariffElement, TariffTerms
 from tests.app.stations import station_process
 from tests.console.browsers import PATIENCE_S, PHONE, a_page, barriers, picture
-from tests.console.sites import address_of, locked_csms
+from tests.console.sites import FREE, Site, address_of, locked_csms
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="package"),
@@ -102,6 +102,41 @@ async def test_pay_charge_and_read_the_receipt(browser: Browser, tmp_path: Path)
             await expect(page.get_by_role("row", name="Total")).to_contain_text("€")
             assert await barriers(page) == []
             await picture(page, "receipt")
+
+
+@pytest.mark.slow
+async def test_the_demonstration_can_be_tried_from_a_phone(browser: Browser, site: Site) -> None:
+    """Its own location, tariff and payment; whoever begins where no car stands has one that comes."""
+    async with httpx.AsyncClient(base_url=site.address, timeout=60) as client:
+        path = (await client.get(f"/api/v1/stations/{FREE}/driver-page")).json()["path"]
+    async with a_page(browser, site.address, size=PHONE) as page:
+        await page.goto(path)
+        await expect(page.get_by_text("Garage", exact=False).first).to_be_visible()
+        await expect(page.get_by_text("Energy: €0.48 per kWh")).to_be_visible()
+        await page.get_by_label("Number of your card or contract").fill("GUEST")
+        await page.get_by_role("button", name="Reserve").click()
+        await expect(page.get_by_role("heading", name="Reserved for you until")).to_be_visible()
+        await page.get_by_role("button", name="Give it back").click()
+        await expect(page.get_by_role("heading", name="Reserved for you until")).to_have_count(0)
+
+        await page.get_by_role("button", name="Pay here with fake").click()
+        await expect(page.get_by_role("heading", name="Your car is charging")).to_be_visible()
+        await page.get_by_label("Energy wanted (kWh)").fill("20")
+        await page.get_by_role("button", name="Say so").click()
+        await expect(page.get_by_role("status")).to_contain_text("Noted")
+        assert site.demo is not None
+        surroundings = site.demo.controller.endpoint.controller.surroundings
+        key = next(point.key for point in site.demo.site.evses if point.station_id == FREE)
+        assert 0.0 < (surroundings.wishes.remaining_wh(key) or 0.0) <= 20_000.0
+        await expect(page.get_by_text("Cost so far")).to_be_visible()
+        await expect(page.locator("dd").first).not_to_have_text("0.00 kWh")
+        assert await barriers(page) == []
+        await picture(page, "driver-demonstration")
+        await page.get_by_role("button", name="Stop charging").click()
+        await expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
+        await expect(page.get_by_role("row", name="Total")).to_contain_text("€")
+        await page.get_by_role("button", name="Done").click()
+        await expect(page.get_by_role("button", name="Start charging")).to_be_visible()
 
 
 async def _start(page: Page, token: str) -> None:

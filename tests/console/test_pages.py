@@ -13,13 +13,14 @@ pytestmark = [
 ]
 WALL = (3840, 2160)
 PAGES = (
-    "/", "/stations", "/transactions", "/charging", "/groups", "/tokens", "/reservations", "/tariffs", "/messages",
-    "/commands", "/jobs", "/security", "/people", "/keys",
+    "/", "/stations", "/sites", "/sites/1", "/transactions", "/charging", "/groups", "/tokens", "/reservations",
+    "/tariffs", "/messages", "/commands", "/jobs", "/security", "/people", "/keys",
 )  # fmt: skip
 PARTS = tuple(
     f"/stations/{FIRST}{part}"
     for part in (
-        "", "/transactions", "/charging", "/configuration", "/messages", "/commands", "/violations", "/about",
+        "", "/transactions", "/charging", "/configuration", "/messages", "/commands", "/upkeep", "/security",
+        "/violations", "/about",
     )
 )  # fmt: skip
 

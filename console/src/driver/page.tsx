@@ -545,9 +545,29 @@ function Reserved({ code, reservation, leave }: { code: string; reservation: str
       asked(api.GET("/api/v1/driver/{code}/reservations/{reservation}", { params: { path: { code, reservation } } })),
     5000,
   );
+  const words = useWords();
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState<string | null>(null);
   const one = found.data;
-  if (one === null) return null;
+  if (one === null)
+    return found.error instanceof No && found.error.status === 404 ? <Gone error={found.error} leave={leave} /> : null;
   const holds = one.state === "accepted";
+  async function giveBack() {
+    setBusy(true);
+    setWrong(null);
+    try {
+      if (holds)
+        await asked(
+          api.DELETE("/api/v1/driver/{code}/reservations/{reservation}", { params: { path: { code, reservation } } }),
+        );
+      leave();
+    } catch (error) {
+      setWrong(words(error));
+      found.again();
+    } finally {
+      setBusy(false);
+    }
+  }
   return (
     <section aria-live="polite">
       <h2>
@@ -555,17 +575,12 @@ function Reserved({ code, reservation, leave }: { code: string; reservation: str
           ? t("Reserved for you until {time}", { time: format.time(one.expires_at) })
           : t("The reservation is over")}
       </h2>
-      <button
-        type="button"
-        className="second"
-        onClick={async () => {
-          if (holds)
-            await api.DELETE("/api/v1/driver/{code}/reservations/{reservation}", {
-              params: { path: { code, reservation } },
-            });
-          leave();
-        }}
-      >
+      {wrong !== null && (
+        <p role="alert" className="trouble">
+          {wrong}
+        </p>
+      )}
+      <button type="button" className="second" disabled={busy} onClick={() => void giveBack()}>
         {holds ? t("Give it back") : t("Done")}
       </button>
     </section>

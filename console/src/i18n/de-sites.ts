@@ -1,12 +1,10 @@
 /** German words of the pages about sites. */
 export const deSites = {
-  "A new limit": "Eine neue Grenze",
   "A site's controller tells of it over its site link. Enter a site, and give its controller the key.":
     "Die Steuerung eines Standorts berichtet über den Site-Link. Tragen Sie einen Standort ein und geben Sie seiner Steuerung den Schlüssel.",
   "Alarms, decisions and limits": "Alarme, Entscheidungen und Grenzen",
   "Ampere per phase, empty: no limit by hand": "Ampere je Phase, leer: keine Grenze von Hand",
   "As fast as can be": "So schnell wie möglich",
-  "At most over the time shown": "Höchstens im gezeigten Zeitraum",
   "At least its minimum, more from the sun": "Mindestens das Minimum, mehr aus Sonne",
   "Controller linked": "Steuerung verbunden",
   "Controller not linked": "Steuerung nicht verbunden",
@@ -30,22 +28,17 @@ export const deSites = {
   "No signal now; while it holds, EVSEs below {node} may draw {power}.":
     "Kein Signal; solange es gilt, dürfen Ladepunkte unter {node} {power} ziehen.",
   "No site": "Kein Standort",
-  "Nothing recorded yet.": "Noch nichts aufgezeichnet.",
   "Planned power": "Geplante Leistung",
   "Priority {n}": "Vorrang {n}",
   "Single-line diagram": "Übersichtsschaltplan",
   Site: "Standort",
   Sites: "Standorte",
   "Switched off": "Abgeschaltet",
-  "The controller plans where the site's file has a [planner].":
-    "Die Steuerung plant, wenn die Datei des Standorts einen [planner] hat.",
   "The plan for the next hours": "Der Plan für die nächsten Stunden",
   "The signal holds: EVSEs below {node} may draw {power}, and draw {drawn}.":
     "Das Signal gilt: Ladepunkte unter {node} dürfen {power} ziehen und ziehen {drawn}.",
   Why: "Warum",
   "What each car gets, and why": "Was jedes Auto bekommt, und warum",
-  "What is drawn may go down at once for every car at the site.":
-    "Der Bezug aller Autos am Standort kann sofort sinken.",
   "kg CO₂ per kWh": "kg CO₂ je kWh",
   "{a} of {b} A": "{a} von {b} A",
   "{n} sites with a local controller": "{n} Standorte mit lokaler Steuerung",

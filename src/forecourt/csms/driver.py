@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from forecourt.csms import cdrs, commands, payments, reservations, wishes
+from forecourt.csms import cdrs, commands, payments, reservations, site_wishes, wishes
 from forecourt.csms.authorization import decide
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.group_records import WishInForce
@@ -146,11 +146,15 @@ async def visit(context: Context, station: Station, command_id: str) -> Visit:
 async def want(
     context: Context, station: Station, command_id: str, *, departs_at: datetime | None, energy_wh: float | None
 ) -> Visit:
-    """Say when they leave and how much energy they want. Raises NotFound, Invalid; Conflict where nothing charges."""
+    """Say when they leave and how much energy they want; a site's controller is told. Raises NotFound, Invalid;
+    Conflict where nothing charges."""
     found = await visit(context, station, command_id)
     if found.transaction is None:
         raise Conflict("nothing charges yet")
     await wishes.put_wish(context, found.transaction.number, departs_at=departs_at, energy_wh=energy_wh)
+    await site_wishes.pass_on(
+        context, found.transaction, departs_at=departs_at, energy_wh=energy_wh, who="the driver, at the station's page"
+    )
     return await visit(context, station, command_id)
 
 

@@ -1,0 +1,82 @@
+"""The console as it is built and written: how much a first view is, what it names, and that all of it is German too."""
+
+import os
+import re
+
+import pytest
+from tools.build_console import FIRST_VIEW_BYTES, SOURCE, first_view
+
+from forecourt.console.pages import STATIC
+
+TEXT = r'"((?:[^"\\]|\\.)*)"'
+FILLED = re.compile(r"\{(\w+)\}")
+
+
+def test_a_first_view_is_small() -> None:
+    _built()
+    assert 50_000 < first_view() <= FIRST_VIEW_BYTES
+
+
+def test_pages_name_only_files_of_their_own() -> None:
+    _built()
+    for page in ("index.html", "driver.html"):
+        text = (STATIC / page).read_text(encoding="utf-8")
+        named = re.findall(r'(?:src|href)="([^"]+)"', text)
+        assert named
+        assert all(name.startswith("/") and not name.startswith("//") for name in named), named
+        assert all((STATIC / name.removeprefix("/")).is_file() for name in named), named
+
+
+def test_whatever_is_built_is_compressed_too() -> None:
+    _built()
+    scripts = [path for path in (STATIC / "assets").glob("*.js") if path.stat().st_size >= 1000]
+    assert scripts
+    for script in scripts:
+        for coding in (".br", ".gz"):
+            packed = script.with_name(script.name + coding)
+            assert packed.stat().st_size < script.stat().st_size, packed.name
+
+
+def test_every_text_has_its_german() -> None:
+    german = _german()
+    sources = {path: path.read_text(encoding="utf-8") for path in (SOURCE / "src").rglob("*.ts*")}
+    said = {
+        (path.name, text)
+        for path, source in sources.items()
+        if not path.name.startswith("de")
+        for text in re.findall(rf"\bt\(\s*{TEXT}", source)
+    }
+    assert len(said) > 300
+    assert [one for one in sorted(said) if one[1] not in german] == []
+
+
+def test_german_says_all_that_english_says() -> None:
+    german = _german()
+    assert [text for text, word in german.items() if not word.strip()] == []
+    assert [text for text, word in german.items() if set(FILLED.findall(text)) != set(FILLED.findall(word))] == []
+
+
+def test_no_german_is_left_over() -> None:
+    sources = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (SOURCE / "src").rglob("*.ts*")
+        if not path.name.startswith("de") and path.name != "schema.ts"
+    )
+    words = set(re.findall(TEXT, sources)) | set(re.findall(r"\b(\w+)\b", sources))
+    assert [text for text in _german() if text not in words] == []
+
+
+def _german() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in sorted((SOURCE / "src" / "i18n").glob("de*.ts")):
+        for quoted, plain, word in re.findall(
+            rf"^  (?:{TEXT}|(\w+)):\s*{TEXT},$", path.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            found[quoted or plain] = word
+    assert len(found) > 300
+    return found
+
+
+def _built() -> None:
+    if not (STATIC / "index.html").is_file():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("the console isn't built: make console")
