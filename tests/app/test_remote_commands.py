@@ -12,6 +12,7 @@ from tests.api.houses import House
 from tests.client.test_client import key_of
 from typer.testing import CliRunner, Result
 
+from forecourt.app import main, nouns
 from forecourt.app.main import app
 from forecourt.app.running import Exit
 
@@ -120,3 +121,67 @@ async def test_settings_come_from_a_file_too(house: House, tmp_path: Path) -> No
     wrong = await run(None, "stations", "list", FORECOURT_CLIENT_CONFIG=str(file))
     assert (wrong.exit_code, "urll" in wrong.stderr) == (Exit.USAGE, True)
     assert key_of(house) not in wrong.stderr
+
+
+def test_the_nouns_of_the_command_line_are_those_of_the_client() -> None:
+    assert main.NOUNS == nouns.REMOTE
+    for name in main.NOUNS:
+        done = CliRunner().invoke(app, [name, "--help"])
+        assert done.exit_code == Exit.OK, (name, done.output)
+
+
+async def test_nouns_are_entered_listed_shown_and_acted_on(house: House, tmp_path: Path) -> None:
+    terms = tmp_path / "tariff.json"
+    terms.write_text('{"currency": "EUR", "elements": [{"price_components": [{"type": "FLAT", "price": 0.50}]}]}')
+    made = await run(house, "tariffs", "create", str(terms), "--json")
+    assert made.exit_code == Exit.OK, made.output
+    tariff = json.loads(made.stdout)["id"]
+    assert json.loads((await run(house, "tariffs", "show", str(tariff), "--json")).stdout)["version"] == 1
+    terms.write_text('{"scope": "organisation"}')
+    assigned = await run(house, "tariff-assignments", "create", str(tariff), str(terms), "--json")
+    number = json.loads(assigned.stdout)["number"]
+    removed = await run(house, "tariff-assignments", "remove", str(tariff), str(number))
+    assert removed.exit_code == Exit.OK, removed.output
+
+    await house.ask("POST", "/stations", 201, json={"id": "CS-1"})
+    image = tmp_path / "fw.bin"
+    image.write_bytes(b"\x00\x01")
+    kept = json.loads((await run(house, "firmware-images", "upload", str(image), "--json")).stdout)
+    terms.write_text(json.dumps({"station_id": "CS-1", "file_number": kept["number"]}))
+    job = json.loads((await run(house, "firmware-jobs", "create", str(terms), "--json")).stdout)
+    waiting = await run(house, "firmware-jobs", "list", "--station-id", "CS-1", "--state", "waiting", "--most", "1")
+    assert str(job["number"]) in waiting.stdout
+    done = await run(house, "firmware-jobs", "cancel", str(job["number"]), "--json")
+    assert json.loads(done.stdout)["state"] == "cancelled"
+    over = await run(house, "firmware-jobs", "cancel", str(job["number"]))
+    assert (over.exit_code, over.stdout) == (Exit.FAILED, "")
+
+    user = json.loads(
+        (await run(house, "users", "create", str(_body(tmp_path, name="ann", role="viewer")), "--json")).stdout
+    )
+    changed = await run(house, "users", "update", user["id"], "role=operator", 'full_name="Ann A"', "--json")
+    assert (json.loads(changed.stdout)["role"], json.loads(changed.stdout)["full_name"]) == ("operator", "Ann A")
+    site = json.loads((await run(house, "sites", "create", str(_body(tmp_path, name="yard")), "--json")).stdout)
+    assert json.loads((await run(house, "sites", "show", str(site["id"]), "--json")).stdout)["name"] == "yard"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("tariffs", "create", "/nowhere.json"), Exit.USAGE, "/nowhere.json"),
+        (("cdrs", "show", "7"), Exit.FAILED, "there is no CDR"),
+        (("log-jobs", "list", "--station-id", "none"), Exit.FAILED, "station 'none'"),
+        (("sessions", "list", "--state", "strange"), Exit.USAGE, "state"),
+        (("users", "update", "x", "role"), Exit.USAGE, "FIELD=VALUE"),
+        (("sites", "show", "x"), Exit.USAGE, "no number"),
+    ],
+)
+async def test_what_a_noun_cannot_do_is_said(house: House, arguments: tuple[str, ...], code: Exit, words: str) -> None:
+    done = await run(house, *arguments)
+    assert (done.exit_code, words in done.stderr) == (code, True), done.output
+
+
+def _body(folder: Path, **fields: Any) -> Path:
+    path = folder / "body.json"
+    path.write_text(json.dumps(fields))
+    return path

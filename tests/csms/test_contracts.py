@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from forecourt.csms import authorization, certificates, commands, router
+from forecourt.csms import authorization, certificates, commands, contract_books, router
 from forecourt.csms.authorization import TokenFields
 from forecourt.csms.certificate_books import enter
 from forecourt.csms.contract_ports import ContractServices, ContractUnavailable, ResponderUnavailable
 from forecourt.csms.ports import Books
 from forecourt.csms.records import ConnectedStation
-from forecourt.csms.resource_records import CertificateState
+from forecourt.csms.resource_records import CertificateState, ContractState
 from forecourt.csms.revocation import Revocation, judged, name_of, request_for
 from forecourt.csms.settings import CsmsSettings
 from forecourt.domain import requests as r
@@ -285,3 +285,42 @@ async def test_what_a_car_wants_is_passed_on_as_json() -> None:
         "action": "Update",
         "exiRequest": "ZXhp",
     }
+
+
+async def test_a_contract_that_was_shown_is_on_record(scene: Scene) -> None:
+    contract = scene.provider.contract(EMAID)
+    await scene.say(r.Authorize(id_token=TOKEN, certificate=scene.provider.chain(contract)))
+    (one,) = (await contract_books.list_contract_certificates(scene.world.context, id_token=EMAID.lower())).items
+    leaf = contract.certificate
+    assert (one.issuer, one.serial_number) == (leaf.issuer.rfc4514_string(), f"{leaf.serial_number:x}")
+    assert (one.not_after, one.seen_count, one.station_id) == (leaf.not_valid_after_utc, 1, scene.station.id)
+    assert one.state is ContractState.GOOD
+
+    # The same by its hashes; revoked since.
+    query = OcspQuery(name_of(leaf, scene.provider.sub_ca.certificate), scene.provider.responder)
+    scene.provider.revoked.add(leaf.serial_number)
+    await scene.say(r.Authorize(id_token=TOKEN, certificate_hashes=(query,)))
+    again = await contract_books.get_contract_certificate(scene.world.context, one.number)
+    assert (again.seen_count, again.not_after, again.issuer) == (2, one.not_after, one.issuer)
+    assert (again.state, again.certificate_status) == (ContractState.REFUSED, ContractStatus.CERTIFICATE_REVOKED)
+    assert scene.world.types().count("contract_certificate.updated") == 2
+
+
+async def test_a_contract_by_hashes_only_has_its_issuer(scene: Scene) -> None:
+    await scene.say(r.Authorize(id_token=TOKEN, certificate_hashes=scene.queries()))
+    (one,) = (await contract_books.list_contract_certificates(scene.world.context)).items
+    assert one.issuer == scene.provider.sub_ca.certificate.subject.rfc4514_string()
+    assert (one.not_after, one.state) == (None, ContractState.GOOD)
+
+
+async def test_contracts_that_run_out_are_told(scene: Scene) -> None:
+    contract = scene.provider.contract(EMAID)
+    await scene.say(r.Authorize(id_token=TOKEN, certificate=scene.provider.chain(contract)))
+    until = contract.certificate.not_valid_after_utc
+    assert await contract_books.keep(scene.world.context) == 0
+    for at, state in ((until - timedelta(days=1), ContractState.EXPIRING), (until, ContractState.EXPIRED)):
+        scene.world.clock.seconds = (at - START).total_seconds()
+        assert await contract_books.keep(scene.world.context) == 1
+        assert await contract_books.keep(scene.world.context) == 0
+        (one,) = (await contract_books.list_contract_certificates(scene.world.context, state=state)).items
+        assert one.state is state

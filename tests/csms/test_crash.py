@@ -155,6 +155,6 @@ async def test_what_was_answered_is_in_the_books_once(tmp_path: Path, kind: str)
 
 @both
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 async def test_what_was_answered_is_in_the_books_once_after_two_hundred_kills(tmp_path: Path, kind: str) -> None:
     await kill_often(tmp_path, kind, 200)

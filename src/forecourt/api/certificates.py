@@ -17,7 +17,7 @@ from forecourt.api.problems import documented
 from forecourt.api.typed_resource_commands import Pem
 from forecourt.csms import certificates, commands
 from forecourt.csms.certificate_books import ISO15118_USES
-from forecourt.csms.certificate_names import read_certificate
+from forecourt.csms.certificate_names import issuer_in, read_certificate
 from forecourt.csms.errors import Conflict, Invalid
 from forecourt.csms.resource_records import Certificate, CertificateState, StationCertificate
 from forecourt.domain.certificate import CertificateHash, CertificateSigningUse, CertificateUse
@@ -37,6 +37,8 @@ class CertificateResource(msgspec.Struct, frozen=True, kw_only=True):
     chain: str | None
     """PEM, the leaf first."""
     subject: str | None
+    issuer: str | None
+    """Who has signed it."""
     serial_number: str | None
     """Hexadecimal."""
     not_before: datetime | None
@@ -93,7 +95,7 @@ class InstallBody(Asked, frozen=True, kw_only=True):
 
 
 def _show(certificate: Certificate) -> CertificateResource:
-    return shown(CertificateResource, certificate)
+    return shown(CertificateResource, certificate, issuer=issuer_in(certificate.chain))
 
 
 def _show_installed(certificate: StationCertificate) -> InstalledResource:

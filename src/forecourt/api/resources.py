@@ -5,6 +5,7 @@ from typing import Any, Final
 from forecourt.api import (
     assignments,
     certificates,
+    contract_certificates,
     images,
     jobs,
     load_groups,
@@ -22,6 +23,7 @@ routers: Final[tuple[Any, ...]] = (
     jobs.logs_router,
     certificates.router,
     certificates.station_router,
+    contract_certificates.router,
     security_events.router,
     load_groups.router,
     assignments.router,

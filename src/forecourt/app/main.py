@@ -18,7 +18,16 @@ from forecourt.app.running import Exit
 
 REMOTE: Final = ("stations", "tokens", "transactions", "command", "events")
 """Those that ask a running CSMS."""
-COMMANDS: Final = ("csms", "controller", "station", "fleet", "simulate", "check", "demo", *REMOTE)
+NOUNS: Final = (
+    "api-keys", "audit", "batches", "cdrs", "certificates", "charging-profiles", "commands",
+    "contract-certificates", "deliveries",
+    "firmware-images", "firmware-jobs", "installed-certificates", "load-groups", "local-list-versions", "locations",
+    "log-jobs", "messages", "meter-values", "organisations", "payments", "profile-assignments", "reservations",
+    "security-events", "sessions", "site-orders", "site-records", "sites", "stored-profiles", "tariff-assignments",
+    "tariffs", "users", "violations", "webhooks",
+)  # fmt: skip
+"""What a running CSMS has, one by one: `nouns`."""
+COMMANDS: Final = ("csms", "controller", "station", "fleet", "simulate", "check", "demo", *REMOTE, *NOUNS)
 """Each is a module of this room with a function `command`; its `TASKS`, if any, are commands below it."""
 
 
@@ -31,6 +40,8 @@ class _Roles(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in NOUNS:
+            return typer.main.get_command(import_module("forecourt.app.nouns").make(cmd_name))
         module = import_module(f"forecourt.app.{cmd_name}")
         role = typer.Typer(
             name=cmd_name, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"

@@ -27,7 +27,7 @@ _LONGEST_TIMEOUT_S: Final = 15.0
 def arguments(operation: Operation[Any], wait_s: float | None) -> dict[str, Any]:
     """For httpx."""
     headers = dict(operation.headers)
-    if operation.body is not None:
+    if operation.body is not None and "content-type" not in headers:
         headers["content-type"] = "application/json"
     if wait_s is not None:
         headers["prefer"] = f"wait={wait_s:.0f}"
@@ -50,6 +50,8 @@ def result_of(operation: Operation[T], response: httpx.Response) -> T:
             return msgspec.json.decode(response.content, type=operation.kind)
         except msgspec.MsgspecError:
             raise error_of(response.status_code, response.content) from None
+    if operation.kind is bytes:
+        return response.content  # type: ignore[return-value]  # it is what was asked for
     try:
         return msgspec.json.decode(response.content or b"null", type=operation.kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -24,6 +24,16 @@ def read_certificate(pem: str) -> x509.Certificate:
         raise ValueError("is no certificate in PEM") from None
 
 
+def issuer_in(chain: str | None) -> str | None:
+    """Who has signed the first certificate of a chain (RFC 4514); None: there is none."""
+    if chain is None:
+        return None
+    try:
+        return read_certificate(chain).issuer.rfc4514_string()
+    except ValueError:
+        return None
+
+
 def name_of_root(pem: str, algorithm: HashAlgorithm) -> CertificateHash | None:
     """The name of a certificate that is its own issuer; None: another's key would be needed."""
     certificate = read_certificate(pem)

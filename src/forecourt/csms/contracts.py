@@ -22,7 +22,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from forecourt.csms import authorization
+from forecourt.csms import authorization, contract_books
 from forecourt.csms.contract_ports import ContractServices, ContractUnavailable, ResponderUnavailable
 from forecourt.csms.ports import Books, Context
 from forecourt.csms.records import ConnectedStation
@@ -81,10 +81,12 @@ async def answered(context: Context, station: ConnectedStation, call: StationReq
 
 async def _authorize(context: Context, station: ConnectedStation, request: Authorize) -> AuthorizeAnswer:
     status = await certificate_status(context, request)
+    known = _known(context.contracts)
 
     def decide(books: Books) -> AuthorizeAnswer:
         work = Work(books, context.settings, station, context.clock.now().at)
         books.stations.touch(station.number, work.at, None)
+        contract_books.shown(work, request, known, status)
         if status is ContractStatus.ACCEPTED:
             info = _verdict(work, request.id_token)
         else:
@@ -105,7 +107,7 @@ def _verdict(work: Work, id_token: IdToken) -> IdTokenInfo:
 async def certificate_status(context: Context, request: Authorize) -> ContractStatus:
     """What is to be said of a contract's certificate."""
     services, now = context.contracts, context.clock.now().at
-    known = [certificate for pem in services.roots for certificate in certificates_in(pem)]
+    known = _known(services)
     queries = list(request.certificate_hashes)
     if request.certificate is not None:
         chain = certificates_in(request.certificate)
@@ -125,6 +127,11 @@ async def certificate_status(context: Context, request: Authorize) -> ContractSt
     if Revocation.UNPROVED in verdicts and not context.settings.unproved_contracts:
         return ContractStatus.NO_CERTIFICATE_AVAILABLE
     return ContractStatus.ACCEPTED
+
+
+def _known(services: ContractServices) -> list[x509.Certificate]:
+    """Whom the operator knows."""
+    return [certificate for pem in services.roots for certificate in certificates_in(pem)]
 
 
 def _chain_status(

@@ -247,6 +247,7 @@ FENCE: Final[dict[str, dict[str, Rule]]] = {
     "resources.firmware_jobs": _SHELF,
     "resources.log_jobs": _SHELF,
     "resources.installed": _SHELF,
+    "resources.contract_certificates": _SHELF,
     "resources.security_events": _SHELF,
     "groups.transaction_wishes": _SHELF,
     "groups.token_wishes": _all_free("find"),

@@ -22,6 +22,7 @@ from forecourt.csms.records import (
 )
 from forecourt.csms.resource_records import (
     Certificate,
+    ContractCertificate,
     FirmwareJob,
     LocalList,
     LogJob,
@@ -181,6 +182,12 @@ class ConnectorUnpluggedBody(Body, frozen=True, kw_only=True):
     at: datetime
 
 
+class ContractCertificateBody(Body, frozen=True, kw_only=True):
+    """A contract's certificate was shown for the first time, runs out soon, has run out, or another was said of it."""
+
+    certificate: ContractCertificate
+
+
 class CertificateBody(Body, frozen=True, kw_only=True):
     """A station's certificate has moved to another state, or runs out soon."""
 
@@ -253,6 +260,7 @@ RESERVATION_UPDATED: Final = "reservation.updated"
 LOCAL_LIST_UPDATED: Final = "local_list.updated"
 FIRMWARE_JOB_UPDATED: Final = "firmware_job.updated"
 LOG_JOB_UPDATED: Final = "log_job.updated"
+CONTRACT_CERTIFICATE_UPDATED: Final = "contract_certificate.updated"
 CERTIFICATE_UPDATED: Final = "certificate.updated"
 CONNECTOR_UNPLUGGED: Final = "connector.unplugged"
 SECURITY_EVENT: Final = "security.event"
@@ -282,6 +290,7 @@ TYPES: Final[dict[str, type[Body]]] = {
     FIRMWARE_JOB_UPDATED: FirmwareJobBody,
     LOG_JOB_UPDATED: LogJobBody,
     CERTIFICATE_UPDATED: CertificateBody,
+    CONTRACT_CERTIFICATE_UPDATED: ContractCertificateBody,
     CONNECTOR_UNPLUGGED: ConnectorUnpluggedBody,
     SECURITY_EVENT: SecurityEventBody,
     SITE_UPDATED: SiteUpdatedBody,

@@ -15,6 +15,7 @@ import msgspec
 
 from forecourt.csms.resource_records import (
     Certificate,
+    ContractCertificate,
     FileLink,
     FirmwareJob,
     LocalList,
@@ -84,6 +85,8 @@ class ResourceBooks(Protocol):
     def certificates(self) -> Shelf[Certificate]: ...
     @property
     def installed(self) -> Shelf[StationCertificate]: ...
+    @property
+    def contract_certificates(self) -> Shelf[ContractCertificate]: ...
     @property
     def security_events(self) -> Shelf[SecurityEvent]: ...
 

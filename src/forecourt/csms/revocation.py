@@ -78,7 +78,7 @@ def judged(certificate: CertificateHash, der: bytes, issuers: Sequence[x509.Cert
         over = response.next_update_utc is not None and response.next_update_utc <= now - _SLACK
         if over or response.this_update_utc > now + _SLACK:
             return Revocation.UNPROVED
-        issuer = _issuer(certificate, issuers)
+        issuer = issuer_of(certificate, issuers)
         if issuer is None or not _signed(response, issuer, now):
             return Revocation.UNPROVED
         status = response.certificate_status
@@ -106,7 +106,8 @@ def name_of(
     return CertificateHash(algorithm, request.issuer_name_hash.hex(), request.issuer_key_hash.hex(), serial)
 
 
-def _issuer(certificate: CertificateHash, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+def issuer_of(certificate: CertificateHash, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """Which of them has issued it; None: none, by the hash of the key."""
     for issuer in issuers:
         name = name_of(issuer, issuer, certificate.algorithm)
         if name.issuer_key_hash == certificate.issuer_key_hash.casefold():

@@ -11,6 +11,7 @@ from typing import Final
 from forecourt.csms import (
     certificates,
     commands,
+    contract_books,
     local_lists,
     provisioning,
     reservations,
@@ -61,6 +62,7 @@ async def keep_resources(context: Context) -> int:
     count += await FIRMWARE.keep(context)
     count += await LOGS.keep(context)
     count += await certificates.keep(context)
+    count += await contract_books.keep(context)
     return count + await local_lists.keep(context)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text,
 
 from forecourt.csms.resource_records import (
     CertificateState,
+    ContractState,
     FileKind,
     JobState,
     JobStep,
@@ -17,7 +18,7 @@ from forecourt.csms.resource_records import (
     ReservationState,
     SecurityOrigin,
 )
-from forecourt.domain.certificate import CertificateHash, CertificateSigningUse, CertificateUse
+from forecourt.domain.certificate import CertificateHash, CertificateSigningUse, CertificateUse, ContractStatus
 from forecourt.domain.firmware import FirmwareStatus, LogType, LogUploadStatus
 from forecourt.domain.requests import LocalListEntry
 from forecourt.domain.reservation import ConnectorType
@@ -200,6 +201,24 @@ installed_certificates: Final = _table(
     Column("pem", Text),
     Column("command_id", Text),
     Index(None, "station_number", "use"),
+)
+
+contract_certificates: Final = _table(
+    "contract_certificates",
+    *_station(),
+    Column("id_token", Text, nullable=False),
+    Column("serial_number", Text, nullable=False),
+    Column("issuer", Text),
+    Column("subject", Text),
+    Column("not_before", Instant),
+    Column("not_after", Instant),
+    Column("state", Word(ContractState), nullable=False),
+    Column("certificate_status", Word(ContractStatus), nullable=False),
+    Column("seen_count", Integer, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Index(None, "organisation_id", "number"),
+    Index(None, "serial_number"),
+    Index(None, "state", "not_after"),
 )
 
 security_events: Final = _table(

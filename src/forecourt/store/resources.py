@@ -93,6 +93,7 @@ _FIRMWARE_JOB: Final = Shape(records.FirmwareJob, tables.firmware_jobs)
 _LOG_JOB: Final = Shape(records.LogJob, tables.log_jobs)
 _CERTIFICATE: Final = Shape(records.Certificate, tables.certificates)
 _INSTALLED: Final = Shape(records.StationCertificate, tables.installed_certificates)
+_CONTRACT: Final = Shape(records.ContractCertificate, tables.contract_certificates)
 _SECURITY_EVENT: Final = Shape(records.SecurityEvent, tables.security_events)
 
 
@@ -146,6 +147,11 @@ class SqlResourceBooks:
     def installed(self) -> SqlShelf[records.StationCertificate]:
         """Of certificates on stations."""
         return SqlShelf(self._connection, _INSTALLED)
+
+    @cached_property
+    def contract_certificates(self) -> SqlShelf[records.ContractCertificate]:
+        """Of certificates that cars have shown."""
+        return SqlShelf(self._connection, _CONTRACT)
 
     @cached_property
     def security_events(self) -> SqlShelf[records.SecurityEvent]:
