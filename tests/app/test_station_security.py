@@ -25,6 +25,7 @@ from forecourt.app.station_file import PASSED_ON, StationFile, simulated_evses
 from forecourt.app.station_upkeep import StationUpkeep
 from forecourt.hardware.kept import KeptHardware
 from forecourt.net.clock import RealClock
+from forecourt.net.connection import ConnectFailed
 from forecourt.net.handshake import basic_authorization
 from forecourt.net.station_session import StationSession
 from forecourt.station.config import StationConfig
@@ -265,6 +266,17 @@ async def test_a02_fr_10_a_renewed_certificate_that_is_refused_gives_way_to_the_
             assert (await system.call(call.CertificateSigned(pem))).status == "Accepted"
             await booted(secure, 2)
             assert secure.subjects == ["Configured", "Configured"]
+        async with running(tmp_path / "state", file_of(f"wss://localhost:{secure.port}/ocpp", more=more)) as session:
+            attempts: list[object] = []
+            attempted = session._attempted
+
+            def noting(failure: ConnectFailed | None) -> None:
+                attempts.append(failure)
+                attempted(failure)
+
+            session._attempted = noting
+            await booted(secure, 3)
+            assert attempts == [None], "the one that was refused is not tried again after a restart"
 
 
 async def test_m05_fr_11_to_13_the_root_before_is_trusted_until_the_new_one_works(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ Guarantees
   temporary, and gone with the process.
 * The CSMS is verified by the roots that are configured and installed; without any of either, by the system's. What is
   shown to it is the newest of the station's certificates that is valid (A02.FR.09).
-* A certificate that the CSMS did not let in is not shown again while there is another that is valid (A02.FR.10). After
-  a root has taken the place of another, the one before is fallen back on only where the server's certificate does not
-  lead to the new one (M05.FR.13), and is gone after a connection by way of that (M05.FR.12).
+* A certificate that the CSMS did not let in is not shown again while there is another that is valid, also after a
+  restart (A02.FR.10). After a root has taken the place of another, the one before is fallen back on only where the
+  server's certificate does not lead to the new one (M05.FR.13), and is gone after a connection by way of that
+  (M05.FR.12).
 * File servers are verified by the roots that the system trusts, and by `transfer_ca` besides.
 * Diagnostics are JSON lines: who the station is, every variable that may be read, what waits in its outbox, and the
   frames between the two times. No password is in them (A01.FR.12).
@@ -65,9 +66,6 @@ class StationUpkeep:
         self._frames = frames
         self._shown: Path | None = None
         """The certificate that the latest attempt showed; None: none."""
-        self._refused: set[Path] = set()
-        self._proven: set[Path] = set()
-        """Certificates that have connected, so that a mere breakdown says nothing of them."""
         self._verified = False
         """Whether the latest attempt verified its server."""
         self._fall_back = False
@@ -120,13 +118,13 @@ class StationUpkeep:
                     log.error("the replaced root of the CSMS stays for now: %s", error)  # noqa: TRY400 - says it all
             self._fall_back = False
             if self._shown is not None:
-                self._proven.add(self._shown)
+                self.security.shown.prove(self._shown)
             return
         if self.security.root_on_trial and security_event_of(failure) == INVALID_CSMS_CERTIFICATE:
             self._fall_back = not self._fall_back
-        elif self._shown is not None and _is_refusal(failure, proven=self._shown in self._proven):
+        elif self._shown is not None and _is_refusal(failure, proven=self.security.shown.is_proven(self._shown)):
             log.warning("the CSMS may not take %s: %s", self._shown.name, failure)
-            self._refused.add(self._shown)
+            self.security.shown.refuse(self._shown)
 
     def _tls(self, profile: int) -> ssl.SSLContext:
         try:
@@ -137,9 +135,10 @@ class StationUpkeep:
             raise CertificateError(f"{error.filename}: {error.strerror}") from error
         if profile == WITH_CERTIFICATE and not pairs:
             raise CertificateError("the station has no certificate that is valid now")
-        if pairs and self._refused.issuperset(chain for chain, _ in pairs):
-            self._refused.clear()  # the newest again, and so on
-        pair = next(((chain, key) for chain, key in pairs if chain not in self._refused), None)
+        refused = self.security.shown.is_refused
+        if pairs and all(refused(chain) for chain, _ in pairs):
+            self.security.shown.forget_refusals()  # the newest again, and so on
+        pair = next(((chain, key) for chain, key in pairs if not refused(chain)), None)
         self._shown = None if pair is None else pair[0]
         certificate, key = (None, None) if pair is None else (str(pair[0]), str(pair[1]))
         ca = None if roots is None else str(roots)

@@ -50,6 +50,7 @@ from forecourt.hardware.certificate_reading import (
     unfit,
     without_zeros,
 )
+from forecourt.hardware.shown_certificates import ShownCertificates
 from forecourt.hardware.succession import Succession
 from forecourt.station.effects import (
     AskExpiry,
@@ -87,6 +88,8 @@ class KeyStore:
         self._given_roots = given_roots
         self._given_pair = given_pair
         self._succession = Succession(folder, lambda file, content: write(file, content, mode=0o644))
+        self.shown = ShownCertificates(folder, lambda file, content: write(file, content, mode=0o644))
+        """What the CSMS thinks of the station's certificates."""
 
     def answer(self, question: SecurityQuestion, at: datetime) -> SecurityVerdict:
         """Do what is asked."""
@@ -140,8 +143,12 @@ class KeyStore:
         return found
 
     def station_certificate(self, at: datetime) -> tuple[Path, Path] | None:
-        """The newest of them (A02.FR.09). OSError: they can't be read."""
-        return next(iter(self.station_certificates(at)), None)
+        """The newest of them that the CSMS has not refused; where it has refused all, the newest (A02.FR.09, FR.10).
+
+        OSError: they can't be read.
+        """
+        pairs = self.station_certificates(at)
+        return next((pair for pair in pairs if not self.shown.is_refused(pair[0])), next(iter(pairs), None))
 
     @property
     def root_on_trial(self) -> bool:
