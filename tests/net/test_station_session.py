@@ -19,6 +19,7 @@ from forecourt.domain.token import IdToken
 from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
+from forecourt.net.connection import Limits
 from forecourt.net.station_session import StationSession, Uplink
 from forecourt.station.config import EvseConfig, StationConfig
 from forecourt.station.inputs import TokenPresented
@@ -185,6 +186,22 @@ async def test_configuration_and_errors() -> None:
         assert (await system.call(call.DataTransfer("com.example"))).status == "UnknownVendorId"
         assert (await system.call(call.TriggerMessage("Heartbeat"))).status == "Accepted"
         await central.until(lambda: len(central.told("Heartbeat")) == 1)
+
+
+async def test_another_ping_interval_means_another_connection() -> None:
+    async with office() as central, station(central) as site:
+        await central.until(lambda: len(central.told("StatusNotification")) == 3)
+        limits: list[Limits | None] = []
+        dial = site.session._dial
+
+        async def noting(url: str, **how: Any) -> Any:
+            limits.append(how["limits"])
+            return await dial(url, **how)
+
+        site.session._dial = noting
+        assert (await central.newest.call(call.ChangeConfiguration("WebSocketPingInterval", "17"))).status == "Accepted"
+        await central.until(lambda: len(central.connections) == 2)
+        assert [one.ping_interval_s for one in limits if one] == [17.0]
 
 
 async def test_the_same_station_with_an_independent_csms_of_the_next_version() -> None:

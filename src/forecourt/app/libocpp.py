@@ -16,6 +16,7 @@ from forecourt.app.config import ConfigError
 from forecourt.dialect.variable_names import text, variable_of, variables_of
 from forecourt.domain.meter import Measurand
 from forecourt.station.config import DEFAULT_MEASURANDS
+from forecourt.station.variable_table import OF_HARDWARE
 from forecourt.station.variables import Variables
 
 _IDENTITY: Final = {
@@ -104,6 +105,9 @@ def _variables(
                 left.append(f"{place}: has no counterpart here")
                 continue
             ref = variable_of(key.replace(".", "_"))
+            if ref in OF_HARDWARE:
+                left.append(f"{place}: is told by the hardware")
+                continue
             try:
                 Variables(variables_of({key: value}), measurands)
             except ValueError as error:

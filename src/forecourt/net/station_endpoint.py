@@ -214,7 +214,9 @@ class StationEndpoint:
                     self._reply(effect)
                 case Refuse():
                     self._requests.pop(effect.request_id, None)
-                    if self._peer is not None:
+                    if self._peer is not None and effect.too_much:
+                        self._peer.reply_error(effect.request_id, Cause.OCCURRENCE, "asks for more than one may")
+                    elif self._peer is not None:
                         self._peer.reply_error(effect.request_id, Cause.UNSUPPORTED_ACTION, "not supported here")
                 case Disregard():
                     self._requests.pop(effect.request_id, None)

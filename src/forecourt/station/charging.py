@@ -6,6 +6,8 @@ Guarantees
 * The limit of the station, its own and that of ChargingStationMaxProfiles, is shared by the EVSEs that have a
   transaction, evenly, and what one can't use goes to the others (§3.13.3: "for all connectors combined"). The sum
   supposes that all of them load the same phase, so it is never exceeded on any.
+* Where a transaction can't change from three phases to one (ConnectorSwitch3to1PhaseSupported, Phases3to1), what is
+  meant for fewer phases is spread over all that it has.
 * Less than a car can be offered is nothing: who would get less than the minimum waits.
 * Reductions leave before raises, so that the sum is kept in between as well.
 * Profiles survive a reboot (errata §3.37); a TxProfile ends with its transaction (§3.13.1).
@@ -45,7 +47,13 @@ from forecourt.station.evse import Evse
 from forecourt.station.outbox import Outbox
 from forecourt.station.status import Ground
 from forecourt.station.turn import Turn
-from forecourt.station.variable_table import MOST_PROFILES, PERIODS_PER_SCHEDULE, PROFILE_STACK_LEVEL
+from forecourt.station.variable_table import (
+    MOST_PROFILES,
+    PERIODS_PER_SCHEDULE,
+    PHASES_3_TO_1,
+    PROFILE_STACK_LEVEL,
+    RATE_UNIT,
+)
 from forecourt.station.variables import Variables
 
 SECTION: Final = "profile"
@@ -70,6 +78,7 @@ class Charging:
         "_evses",
         "_ground",
         "_outbox",
+        "_phases",
         "_profiles",
         "_publish_at_s",
         "_published",
@@ -95,6 +104,8 @@ class Charging:
         self._evses = evses
         self._same_level = same_level
         self._profiles: tuple[InstalledProfile, ...] = ()
+        self._phases: dict[int, tuple[str, int]] = {}
+        """The most phases that the transaction of an EVSE was offered, where it can't change to fewer."""
         self._basis: tuple[object, ...] = ()
         self._review_at: datetime | None = None
         self._published: tuple[object, ...] = ()
@@ -110,6 +121,11 @@ class Charging:
     def profiles(self) -> tuple[InstalledProfile, ...]:
         """What is installed."""
         return self._profiles
+
+    @property
+    def rate_units(self) -> tuple[ChargingRateUnit, ...]:
+        """What schedules may be in."""
+        return tuple(ChargingRateUnit(unit) for unit in self._variables.members(RATE_UNIT)) or (ChargingRateUnit.A,)
 
     # Profiles
 
@@ -128,6 +144,7 @@ class Charging:
                 max_stack_level=self._variables.integer(PROFILE_STACK_LEVEL),
                 max_periods=self._variables.integer(PERIODS_PER_SCHEDULE),
                 max_profiles=self._variables.integer(MOST_PROFILES),
+                rate_units=frozenset(self.rate_units),
                 same_level=self._same_level,
             ),
             transactions=transactions,
@@ -160,7 +177,7 @@ class Charging:
         self, evse_id: int, duration_s: int, rate_unit: ChargingRateUnit | None, turn: Turn
     ) -> CompositeSchedule:
         """What the installed profiles come to, from now on."""
-        unit = rate_unit or ChargingRateUnit.A
+        unit = rate_unit or self.rate_units[0]
         return merged(composite_schedule(self._profiles, evse_id, turn.at, duration_s, unit, self._context(evse_id)))
 
     def explain(self, evse_id: int, turn: Turn) -> Limit:
@@ -252,7 +269,20 @@ class Charging:
         limit = limit_at(self._profiles, evse.evse_id, turn.at, ChargingRateUnit.A, self._context(evse.evse_id))
         self._review(limit.until)
         phases = min(evse.config.number_phases, limit.number_phases or evse.config.number_phases)
+        fixed = self._fixed_phases(evse, transaction.transaction_id, limit.rate_limit, phases)
+        if fixed > phases:
+            return _Offer(evse, limit.rate_limit * phases / fixed, fixed)
         return _Offer(evse, limit.rate_limit, phases)
+
+    def _fixed_phases(self, evse: Evse, transaction_id: str, limit_a: float, phases: int) -> int:
+        """The phases that a transaction may not leave any more; 0: it may still have any."""
+        if self._variables.boolean(PHASES_3_TO_1):
+            return 0
+        known_id, fixed = self._phases.get(evse.evse_id, ("", 0))
+        fixed = fixed if known_id == transaction_id else 0
+        if limit_a >= self._config.minimum_a:
+            self._phases[evse.evse_id] = (transaction_id, max(fixed, phases))
+        return fixed
 
     def _share(self, offers: list[_Offer], turn: Turn) -> list[float]:
         """Max-min fair shares of the station's limit; EVSEs that would get less than the minimum wait, last first."""

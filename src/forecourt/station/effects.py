@@ -59,6 +59,8 @@ class Refuse(msgspec.Struct, frozen=True):
     """Answer a request with the error that this station does not support it: none of its profiles has it."""
 
     request_id: str
+    too_much: bool = False
+    """Instead with the error that it asks for more than one request may."""
 
 
 class Disregard(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from forecourt.domain.variable import VariableRef
+from forecourt.domain.variable import Mutability, VariableRef
 from forecourt.station.variable_spec import KEY, Kind, VariableSpec, fixed, number, own, switch
 
 _ISO15118: Final = "ISO15118Ctrlr"
@@ -165,7 +165,16 @@ EXTENSIONS: Final[tuple[VariableSpec, ...]] = (
             choices=LANGUAGES,
         )
     ),
-    own(fixed(SUPPORTED_LANGUAGES, Kind.MEMBERS, ",".join(LANGUAGES), "Languages that the display can be in.")),
+    own(
+        VariableSpec(
+            ref=SUPPORTED_LANGUAGES,
+            kind=Kind.MEMBERS,
+            default=",".join(LANGUAGES),
+            does="Languages that texts of the CSMS are shown in.",
+            mutability=Mutability.READ_ONLY,
+            choices=LANGUAGES,
+        )
+    ),
     _checked(_text(TIME_OFFSET, "Offset of the times that are shown, such as +01:00.", maximum=6), _check_offset),
     _checked(_text(NEXT_OFFSET_AT, "When the next offset takes over.", maximum=40), _check_instant),
     own(_checked(_text(NEXT_OFFSET, "The offset that holds from then on.", maximum=6), _check_offset)),

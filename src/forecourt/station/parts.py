@@ -52,6 +52,7 @@ from forecourt.station.variable_table import (
     LIST_FINAL,
     MODEL,
     NUMBER_OF_CONNECTORS,
+    OF_HARDWARE,
     PHASE_ROTATION,
     PROFILES,
     SUPPLY_PHASES,
@@ -167,7 +168,13 @@ class Parts:
 
 
 def _given(config: StationConfig) -> dict[VariableRef, str]:
-    """What the hardware says of itself, under what the configuration says of it."""
+    """What the hardware says of itself, under what the configuration says of it.
+
+    Raises:
+        ValueError: the configuration contradicts the hardware.
+    """
+    if (fact := next((ref for ref in config.variables if ref in OF_HARDWARE), None)) is not None:
+        raise ValueError(f"{fact}: is told by the hardware, it can't be set")
     rotation = ",".join(f"{number}.Unknown" for number, _ in enumerate(config.evses, start=1))
     return {
         NUMBER_OF_CONNECTORS: str(len(config.evses)),

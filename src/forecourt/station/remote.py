@@ -19,7 +19,7 @@ from forecourt.domain.transaction import StoppedReason, TriggerReason
 from forecourt.domain.variable import Mutability, ReportBase, VariableReading
 from forecourt.station.access import Refusals
 from forecourt.station.calls import ForInformation
-from forecourt.station.effects import Reply
+from forecourt.station.effects import Refuse, Reply
 from forecourt.station.parts import Parts
 from forecourt.station.sessions import Wish
 from forecourt.station.turn import Turn
@@ -28,6 +28,7 @@ from forecourt.station.variable_table import (
     AUTHORIZE_REMOTE_START,
     FIRMWARE_MANAGEMENT,
     ITEMS_PER_GET,
+    ITEMS_PER_SET,
 )
 
 _REPORT_PART: Final = 50
@@ -214,12 +215,19 @@ def _set_variables(parts: Parts, request_id: str, request: r.SetVariables, turn:
             turn.emit(effect)
         parts.access.changed(turn)
 
+    if len(request.settings) > parts.variables.integer(ITEMS_PER_SET):
+        turn.emit(Refuse(request_id, too_much=True))  # DeviceDataCtrlr.ItemsPerMessage; in OCPP 1.6 there is one at a time
+        return
     parts.access.judge(request.settings, judged, turn)
 
 
 def _get_variables(parts: Parts, request_id: str, request: r.GetVariables, turn: Turn) -> None:
     if request.refs is not None:
-        readings = parts.variables.read(request.refs[: parts.variables.integer(ITEMS_PER_GET)])
+        most = parts.variables.integer(ITEMS_PER_GET)
+        if parts.capabilities.variables_in_batches and len(request.refs) > most:
+            turn.emit(Refuse(request_id, too_much=True))  # the same
+            return
+        readings = parts.variables.read(request.refs[:most])
         turn.emit(Reply(request_id, r.GetVariablesAnswer(readings=readings)))
         return
     readings = parts.variables.read(None)
@@ -267,6 +275,7 @@ def _clear_profile(parts: Parts, request_id: str, request: r.ClearChargingProfil
 
 def _composite(parts: Parts, request_id: str, request: r.GetCompositeSchedule, turn: Turn) -> None:
     known = request.evse_id == 0 or request.evse_id in parts.evses
+    known = known and request.rate_unit in {None, *parts.charging.rate_units}
     if not known or not 0 <= request.duration_s <= _LONGEST_SCHEDULE_S:
         turn.emit(Reply(request_id, r.CompositeScheduleAnswer(outcome=RequestStatus.REJECTED)))
         return

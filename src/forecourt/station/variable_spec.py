@@ -42,6 +42,8 @@ class VariableSpec(msgspec.Struct, frozen=True, kw_only=True):
     minimum: int | None = None
     maximum: int | None = None
     """Of an integer its largest value; of a list its most members; of a string its most characters."""
+    longest: VariableRef | None = None
+    """Of a list: the variable that says how many members it may have, in place of `maximum`."""
     choices: tuple[str, ...] = ()
     needs_reboot: bool = False
     follows: VariableRef | None = None
@@ -49,6 +51,8 @@ class VariableSpec(msgspec.Struct, frozen=True, kw_only=True):
     outside: bool = False
     """Obeyed by whoever drives the core or by the hardware: told by `Configure`."""
     standard: bool = True
+    of_hardware: bool = False
+    """Told by the hardware alone: no configuration says otherwise."""
     check: Callable[[str], str | None] | None = None
     """Why a text is none of this variable's, although kind and limits let it pass; None: it is."""
 
@@ -68,14 +72,20 @@ def switch(ref: VariableRef, default: bool, does: str) -> VariableSpec:
     return VariableSpec(ref=ref, kind=Kind.BOOLEAN, default="true" if default else "false", does=does)
 
 
-def measurands(ref: VariableRef, default: str, does: str) -> VariableSpec:
-    """A list of measurands that a CSMS may set."""
-    return VariableSpec(ref=ref, kind=Kind.MEASURANDS, default=default, does=does, maximum=_MEASURAND_LIMIT)
+def measurands(ref: VariableRef, default: str, does: str, longest: str | None = None) -> VariableSpec:
+    """A list of measurands that a CSMS may set; `longest` names the key that says how many."""
+    limit = None if longest is None else VariableRef(KEY, longest)
+    return VariableSpec(
+        ref=ref, kind=Kind.MEASURANDS, default=default, does=does, maximum=_MEASURAND_LIMIT, longest=limit
+    )
 
 
-def fixed(ref: VariableRef, kind: Kind, default: str | None, does: str) -> VariableSpec:
+def fixed(
+    ref: VariableRef, kind: Kind, default: str | None, does: str, *, longest: VariableRef | None = None
+) -> VariableSpec:
     """What a CSMS may only read."""
-    return VariableSpec(ref=ref, kind=kind, default=default, does=does, mutability=Mutability.READ_ONLY)
+    mutability = Mutability.READ_ONLY
+    return VariableSpec(ref=ref, kind=kind, default=default, does=does, mutability=mutability, longest=longest)
 
 
 def most_members(name: str, listed: VariableRef) -> VariableSpec:
@@ -87,6 +97,11 @@ def most_members(name: str, listed: VariableRef) -> VariableSpec:
 def own(spec: VariableSpec) -> VariableSpec:
     """A variable that the appendices of OCPP 2.0.1 don't have."""
     return msgspec.structs.replace(spec, standard=False)
+
+
+def of_hardware(spec: VariableSpec) -> VariableSpec:
+    """A fact that the hardware tells."""
+    return msgspec.structs.replace(spec, of_hardware=True)
 
 
 def outside(spec: VariableSpec) -> VariableSpec:

@@ -7,6 +7,7 @@ Guarantees
 * The documentation page is generated from this table.
 """
 
+import re
 from typing import Final
 
 from forecourt.domain.variable import Mutability, VariableRef
@@ -17,6 +18,7 @@ from forecourt.station.variable_spec import following as _following
 from forecourt.station.variable_spec import measurands as _measurands
 from forecourt.station.variable_spec import most_members as _most_members
 from forecourt.station.variable_spec import number as _number
+from forecourt.station.variable_spec import of_hardware as _of_hardware
 from forecourt.station.variable_spec import outside as _outside
 from forecourt.station.variable_spec import own as _own
 from forecourt.station.variable_spec import switch as _switch
@@ -66,6 +68,7 @@ RESERVE_ANY_EVSE: Final = R("ReservationCtrlr", "NonEvseSpecific")
 MINIMUM_STATUS_DURATION: Final = R("ChargingStation", "MinimumStatusDuration")
 NUMBER_OF_CONNECTORS: Final = R(_KEY, "NumberOfConnectors")
 PHASE_ROTATION: Final = R(_KEY, "ConnectorPhaseRotation")
+PHASE_ROTATION_LENGTH: Final = R(_KEY, "ConnectorPhaseRotationMaxLength")
 LIGHT_INTENSITY: Final = R(_KEY, "LightIntensity")
 BLINK_REPEAT: Final = R(_KEY, "BlinkRepeat")
 SUPPLY_PHASES: Final = R("ChargingStation", "SupplyPhases")
@@ -85,6 +88,7 @@ CONNECTION_ATTEMPTS: Final = R("OCPPCommCtrlr", "NetworkProfileConnectionAttempt
 CERTIFICATE_CHAIN_SIZE: Final = R("SecurityCtrlr", "MaxCertificateChainSize")
 CERTIFICATE_STORE_LENGTH: Final = R(_KEY, "CertificateStoreMaxLength")
 FEATURE_PROFILES: Final = R(_KEY, "SupportedFeatureProfiles")
+FEATURE_PROFILES_LENGTH: Final = R(_KEY, "SupportedFeatureProfilesMaxLength")
 MOST_PROFILES: Final = R(_KEY, "MaxChargingProfilesInstalled")
 PROFILE_STACK_LEVEL: Final = R("SmartChargingCtrlr", "ProfileStackLevel")
 PERIODS_PER_SCHEDULE: Final = R("SmartChargingCtrlr", "PeriodsPerSchedule")
@@ -98,6 +102,17 @@ FIRMWARE_MANAGEMENT: Final = "FirmwareManagement"
 
 _MOST_CONNECTORS: Final = 128
 _MOST_FEATURE_PROFILES: Final = 8
+
+
+_ROTATION: Final = re.compile(r"^[0-9]{1,3}\.(NotApplicable|Unknown|RST|RTS|SRT|STR|TRS|TSR)$")
+
+
+def _check_rotation(text: str) -> str | None:
+    """OCPP 1.6 §9.1.8: `0.RST,1.STR`, or without connectors the word for all of them."""
+    members = [part.strip() for part in text.split(",") if part.strip()]
+    if len(members) == 1 and _ROTATION.match(f"0.{members[0]}"):
+        return None
+    return None if all(_ROTATION.match(member) for member in members) else "expected rotations such as 1.RST"
 
 
 _DAY_S: Final = 86_400
@@ -127,7 +142,7 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
     _number(RESET_RETRIES, 1, "How often a restart that failed is tried again."),
     _switch(UNLOCK_ON_EV_SIDE_DISCONNECT, True, "Release the plug when the cable is pulled out of the car."),
     _outside(_number(WEBSOCKET_PING_INTERVAL, 60, "Between pings of the WebSocket; 0: none.", unit="s")),
-    _fixed(FILE_TRANSFER_PROTOCOLS, Kind.MEMBERS, "", "Protocols for uploads and downloads."),
+    _of_hardware(_fixed(FILE_TRANSFER_PROTOCOLS, Kind.MEMBERS, "", "Protocols for uploads and downloads.")),
     _switch(AUTHORIZE_REMOTE_START, False, "Ask the CSMS about the token of a remote start before obeying it."),
     _switch(LOCAL_AUTHORIZE_OFFLINE, True, "While offline, accept tokens that the station itself knows to be valid."),
     _switch(LOCAL_PRE_AUTHORIZE, False, "While online, accept tokens that the station itself knows without asking."),
@@ -139,7 +154,14 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
         "A token not used for this long is expired in the cache; 0: as long as the CSMS said.",
         unit="s",
     ),
-    _fixed(CACHE_POLICY, Kind.OPTION, "LRU", "What a full cache forgets after what is not valid: the least used."),
+    VariableSpec(
+        ref=CACHE_POLICY,
+        kind=Kind.OPTION,
+        default="LRU",
+        does="What a full cache forgets after what is not valid: the least used.",
+        mutability=Mutability.READ_ONLY,
+        choices=("LRU",),
+    ),
     _switch(CACHE_FINAL, False, "Refuse a token that the cache knows to be invalid without asking the CSMS again."),
     _switch(LIST_ENABLED, True, "Use the local authorization list, and take updates to it."),
     _fixed(LIST_ENTRIES, Kind.INTEGER, "0", "Tokens on the local list."),
@@ -176,13 +198,23 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
     _switch(RESERVATION_ENABLED, True, "Take reservations; those made stay."),
     _fixed(RESERVE_ANY_EVSE, Kind.BOOLEAN, "true", "Take reservations of any EVSE (connector 0)."),
     _number(SAMPLED_INTERVAL, 60, "Between sampled meter values of a transaction; 0: none.", unit="s"),
-    _measurands(SAMPLED_MEASURANDS, _ENERGY, "What is sampled; empty means the energy register."),
+    _measurands(
+        SAMPLED_MEASURANDS,
+        _ENERGY,
+        "What is sampled; empty means the energy register.",
+        "MeterValuesSampledDataMaxLength",
+    ),
     _measurands(STARTED_MEASURANDS, _ENERGY, "What is told with the start of a transaction, besides the register."),
     _following(
         _number(ENDED_INTERVAL, None, "Between samples kept for the end of a transaction; 0: none between.", unit="s"),
         SAMPLED_INTERVAL,
     ),
-    _measurands(ENDED_MEASURANDS, "", "What is sampled for the end of a transaction; empty: nothing."),
+    _measurands(
+        ENDED_MEASURANDS,
+        "",
+        "What is sampled for the end of a transaction; empty: nothing.",
+        "StopTxnSampledDataMaxLength",
+    ),
     _own(_fixed(ENDED_MOST_VALUES, Kind.INTEGER, "500", "Most meter values told with the end; every other one goes.")),
     _number(
         ALIGNED_INTERVAL,
@@ -191,7 +223,12 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
         unit="s",
         maximum=_DAY_S,
     ),
-    _measurands(ALIGNED_MEASURANDS, _ENERGY, "What is read then; empty means the energy register."),
+    _measurands(
+        ALIGNED_MEASURANDS,
+        _ENERGY,
+        "What is read then; empty means the energy register.",
+        "MeterValuesAlignedDataMaxLength",
+    ),
     _following(
         _number(
             ALIGNED_ENDED_INTERVAL,
@@ -202,25 +239,33 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
         ),
         ALIGNED_INTERVAL,
     ),
-    _measurands(ALIGNED_ENDED_MEASURANDS, "", "What of them is told with the end; empty: nothing."),
+    _measurands(
+        ALIGNED_ENDED_MEASURANDS,
+        "",
+        "What of them is told with the end; empty: nothing.",
+        "StopTxnAlignedDataMaxLength",
+    ),
     _most_members("MeterValuesSampledDataMaxLength", SAMPLED_MEASURANDS),
     _most_members("MeterValuesAlignedDataMaxLength", ALIGNED_MEASURANDS),
     _most_members("StopTxnSampledDataMaxLength", ENDED_MEASURANDS),
     _most_members("StopTxnAlignedDataMaxLength", ALIGNED_ENDED_MEASURANDS),
     _own(_number(MINIMUM_STATUS_DURATION, 0, "How long a state must last before it is told.", unit="s")),
-    _own(_fixed(NUMBER_OF_CONNECTORS, Kind.INTEGER, None, "Connectors of the station.")),
+    _of_hardware(_own(_fixed(NUMBER_OF_CONNECTORS, Kind.INTEGER, None, "Connectors of the station."))),
     _own(
         VariableSpec(
             ref=PHASE_ROTATION,
             kind=Kind.MEMBERS,
             default=None,
-            does="How the phases of each connector were wired, as `1.RST`: for those who balance phases.",
+            does="How the phases of each connector were wired, as `1.RST`: told to those who balance phases.",
             maximum=_MOST_CONNECTORS,
+            longest=PHASE_ROTATION_LENGTH,
+            outside=True,
+            check=_check_rotation,
         )
     ),
     _own(
         _fixed(
-            R(_KEY, "ConnectorPhaseRotationMaxLength"),
+            PHASE_ROTATION_LENGTH,
             Kind.INTEGER,
             str(_MOST_CONNECTORS),
             f"Most members of {PHASE_ROTATION}.",
@@ -235,9 +280,9 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
             "Tell errors by their code of the ChargeX list (MREC), as CX002, in vendorErrorCode.",
         )
     ),
-    _fixed(SUPPLY_PHASES, Kind.INTEGER, None, "Phases of the grid connection."),
-    _fixed(MODEL, Kind.STRING, None, "The station's model."),
-    _fixed(VENDOR_NAME, Kind.STRING, None, "Who made it."),
+    _of_hardware(_fixed(SUPPLY_PHASES, Kind.INTEGER, None, "Phases of the grid connection.")),
+    _of_hardware(_fixed(MODEL, Kind.STRING, None, "The station's model.")),
+    _of_hardware(_fixed(VENDOR_NAME, Kind.STRING, None, "Who made it.")),
     _fixed(ITEMS_PER_GET, Kind.INTEGER, "100", "Most variables that one request may read."),
     _fixed(ITEMS_PER_SET, Kind.INTEGER, "100", "Most variables that one request may set."),
     VariableSpec(
@@ -253,11 +298,12 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
             Kind.MEMBERS,
             ",".join(PROFILES),
             "Feature profiles in use; a request of another is refused.",
+            longest=FEATURE_PROFILES_LENGTH,
         )
     ),
     _own(
         _fixed(
-            R(_KEY, "SupportedFeatureProfilesMaxLength"),
+            FEATURE_PROFILES_LENGTH,
             Kind.INTEGER,
             str(_MOST_FEATURE_PROFILES),
             f"Most members of {FEATURE_PROFILES}.",
@@ -313,7 +359,22 @@ TABLE: Final[tuple[VariableSpec, ...]] = (
     _own(_fixed(MOST_PROFILES, Kind.INTEGER, "100", "Most charging profiles installed at a time.")),
     _fixed(PROFILE_STACK_LEVEL, Kind.INTEGER, "99", "Highest stack level of a charging profile."),
     _fixed(PERIODS_PER_SCHEDULE, Kind.INTEGER, "1024", "Most periods of one charging schedule."),
-    _fixed(RATE_UNIT, Kind.MEMBERS, "A,W", "Units that charging schedules may be in."),
-    _fixed(PHASES_3_TO_1, Kind.BOOLEAN, "true", "Whether a transaction may change from three phases to one."),
+    VariableSpec(
+        ref=RATE_UNIT,
+        kind=Kind.MEMBERS,
+        default="A,W",
+        does="Units that charging schedules may be in.",
+        mutability=Mutability.READ_ONLY,
+        choices=("A", "W"),
+    ),
+    _fixed(
+        PHASES_3_TO_1,
+        Kind.BOOLEAN,
+        "true",
+        "Whether a transaction may change from three phases to one; else it stays on three, at a third of the current.",
+    ),
     *EXTENSIONS,
 )
+
+OF_HARDWARE: Final = frozenset(spec.ref for spec in TABLE if spec.of_hardware)
+"""What no configuration says."""

@@ -5,6 +5,7 @@ Guarantees
   takes its new value when the station starts again, and says RebootRequired until then (`effective` against `stored`).
 * Asked for none in particular all are told; a name that nobody knows is said to be unknown (§5.8).
 * Names compare without regard to case (OCPP 2.0.1 identifierString).
+* A list is no longer than the variable for its length says (OCPP 1.6 §9.1, ...MaxLength).
 * Only what differs from the table is held in memory and in the journal.
 * A write-only variable is never told (OCPP 1.6 security white paper, AuthorizationKey).
 """
@@ -57,6 +58,8 @@ _SPECS: Final[dict[Key, VariableSpec]] = {_key(spec.ref): spec for spec in TABLE
 _COMPONENTS: Final = frozenset(key[0] for key in _SPECS)
 _KEYS: Final[dict[VariableRef, Key]] = {spec.ref: _key(spec.ref) for spec in TABLE}
 
+_LENGTHS: Final = frozenset(spec.longest for spec in TABLE if spec.longest is not None)
+
 _PHASES: Final = {f".{phase.value}": phase for phase in MeasuredPhase}
 
 
@@ -83,16 +86,17 @@ class Variables:
     def __init__(self, given: Mapping[VariableRef, str], measurands: Iterable[Measurand]) -> None:
         self._measurands = frozenset(measurands) | {Measurand.CURRENT_OFFERED, Measurand.POWER_OFFERED}
         self._given: dict[Key, str] = {}
-        for ref, value in given.items():
+        self._stored: dict[Key, str] = {}
+        self._effective: dict[Key, str] = {}
+        self._parsed: dict[Key, int | bool | Selection] = {}
+        # How long a list may be comes before the list.
+        for ref, value in sorted(given.items(), key=lambda item: item[0] not in _LENGTHS):
             spec = _SPECS.get(_key(ref))
             if spec is None:
                 raise ValueError(f"{ref}: this station has no such variable")
             if (wrong := self._refuses(spec, value)) is not None:
                 raise ValueError(f"{ref}: {wrong}")
             self._given[_key(ref)] = value
-        self._stored: dict[Key, str] = {}
-        self._effective: dict[Key, str] = {}
-        self._parsed: dict[Key, int | bool | Selection] = {}
 
     def restore(self, stored: Mapping[str, bytes]) -> None:
         """Take the journal's values; what no longer fits the table is left out."""
@@ -234,8 +238,9 @@ class Variables:
         members = [part.strip() for part in value.split(",") if part.strip()]
         if kind is Kind.OPTION and len(members) != 1:
             return "expected exactly one"
-        if spec.maximum is not None and len(members) > spec.maximum:
-            return f"more than {spec.maximum} members"
+        most = spec.maximum if spec.longest is None else self.integer(spec.longest)
+        if most is not None and len(members) > most:
+            return f"more than {most} members"
         if kind is Kind.MEASURANDS:
             selection = read_measurands(value)
             # OCPP 1.6 §3.16.4: one measurand that can't be measured, and nothing is changed.
