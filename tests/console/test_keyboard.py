@@ -1,5 +1,7 @@
 """Without a mouse: skip link, visible focus, and dialogs that keep the focus and give it back."""
 
+from itertools import groupby
+
 import pytest
 from playwright.async_api import Browser, Page, expect
 
@@ -15,9 +17,8 @@ FOCUS = """() => {
     const here = document.activeElement;
     const style = getComputedStyle(here);
     const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
-    const words = here.getAttribute("aria-label") ?? here.textContent;
     return {
-        name: words.trim(),
+        name: (here.getAttribute("aria-label") ?? (here.textContent || here.id)).trim(),
         tag: here.tagName,
         seen: ring || style.boxShadow !== "none" || here.matches("input, textarea"),
         inside: here.closest("[role=dialog]") !== null,
@@ -42,7 +43,7 @@ async def test_whatever_has_the_focus_shows_it(browser: Browser, site: Site) -> 
     async with a_page(browser, site.address) as page:
         await page.goto(f"/stations/{FIRST}")
         await arrived(page)
-        places = await _walk(page, 30)
+        places = [place for place in await _walk(page, 30) if place["tag"] != "BODY"]
         assert len({place["name"] for place in places}) > 20
         assert [place for place in places if not place["seen"]] == []
 
@@ -58,13 +59,14 @@ async def test_a_dialog_keeps_the_focus_and_gives_it_back(browser: Browser, site
         await expect(dialog).to_be_visible()
         await expect(dialog.locator("input").first).to_be_focused()
         fields = await dialog.locator("input:visible, button:visible, textarea:visible").count()
-        places = await _walk(page, 2 * fields)
+        places = await _walk(page, 4 * fields)
         assert [place for place in places if not place["inside"]] == [], "the focus leaves the dialog"
-        names = [place["name"] for place in places]
+        # A field for a date has stops of its own.
+        names = [name for name, _ in groupby(place["name"] for place in places)]
         order = await dialog.evaluate(
             """(dialog) => [...dialog.querySelectorAll("input, button, textarea, select, a[href]")]
                 .filter((one) => one.tabIndex >= 0 && !one.disabled && one.offsetParent !== null)
-                .map((one) => (one.getAttribute("aria-label") ?? one.textContent).trim())"""
+                .map((one) => (one.getAttribute("aria-label") ?? (one.textContent || one.id)).trim())"""
         )
         first = names.index(order[0])
         assert names[first : first + len(order)] == order, "the focus goes as the dialog reads"

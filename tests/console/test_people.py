@@ -58,6 +58,45 @@ async def test_a_viewer_sees_and_commands_nothing(browser: Browser, tmp_path: Pa
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+async def test_an_operator_commands_and_administers_nobody(browser: Browser, tmp_path: Path) -> None:
+    async with locked_csms(tmp_path) as csms, a_page(browser) as page:
+        await stations.create_station(csms.context, "CP 1", stations.StationFields())
+        _, once = await people.create_user(csms.context, UserFields(name="otto", role=Role.OPERATOR))
+        await page.goto(address_of(csms))
+        await _sign_in(page, "otto", once)
+        await page.get_by_label("Password you came with").fill(once)
+        await page.get_by_label("New password").fill(PASSWORD)
+        await page.get_by_role("button", name="Set").click()
+        await page.locator("a.tile", has_text="CP 1").click()
+        await expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible()
+        await expect(page.get_by_role("button", name="More")).to_be_visible()
+        await expect(page.get_by_role("link", name="Administration")).to_have_count(0)
+        await expect(page.get_by_role("link", name="Keys")).to_have_count(0)
+        await page.goto(f"{address_of(csms)}/people")
+        await expect(page.get_by_role("alert")).to_contain_text("Ask an administrator for a role that includes it.")
+        statuses = await page.evaluate(
+            """async () => {
+                const me = await (await fetch("/api/v1/me")).json();
+                const headers = { "content-type": "application/json", "x-csrf-token": me.csrf_token };
+                const asked = [["GET", "users"], ["GET", "api-keys"], ["GET", "webhooks"], ["GET", "audit"],
+                    ["POST", "users", { name: "eve", role: "admin" }], ["POST", "sites", { name: "Depot" }]];
+                const answers = asked.map(([method, path, body]) =>
+                    fetch(`/api/v1/${path}`, { method, headers, body: body && JSON.stringify(body) }));
+                return (await Promise.all(answers)).map((answer) => answer.status);
+            }"""
+        )
+        assert statuses == [403] * 6
+        commanded = await page.evaluate(
+            """async () => {
+                const me = await (await fetch("/api/v1/me")).json();
+                const headers = { "content-type": "application/json", "x-csrf-token": me.csrf_token };
+                const body = JSON.stringify({ station_id: "CP 1" });
+                return (await fetch("/api/v1/commands/CLEAR_CACHE", { method: "POST", headers, body })).status;
+            }"""
+        )
+        assert commanded == 409, "allowed, but nobody is connected"
+
+
 async def _sign_in(page: Page, name: str, password: str) -> None:
     await page.get_by_label("Name").fill(name)
     await page.get_by_role("textbox", name="Password").fill(password)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.console.browsers import PATIENCE_S, a_page, arrived, picture
 from tests.console.sites import FIRST, FREE, Site
@@ -24,13 +24,13 @@ async def test_a_site_shows_its_loads_and_who_gets_what(browser: Browser, site: 
         await expect(page.locator(".line-node")).to_have_count(4)
         await expect(page.locator(".line-evse", has_text=FIRST)).to_contain_text(re.compile(r"[1-9][\d.]* kW"))
         await expect(page.locator(".line-node").first).to_contain_text(re.compile(r"[1-9][\d.]* of \d+ A"))
-        share = page.get_by_role("row", name=f"{FIRST}/1")
+        share = _shares(page).get_by_role("row", name=f"{FIRST}/1")
         await expect(share).to_contain_text("Charging")
         await expect(share).to_contain_text(re.compile(r"[1-9][\d.]* A"))
         await expect(share).to_contain_text("still")
-        await expect(page.get_by_role("row", name=f"{FREE}/1")).to_have_count(0)
+        await expect(_shares(page).get_by_role("row", name=f"{FREE}/1")).to_have_count(0)
         await page.get_by_role("button", name=re.compile("EVSEs? without a car")).click()
-        await expect(page.get_by_role("row", name=f"{FREE}/1")).to_contain_text("Unplugged")
+        await expect(_shares(page).get_by_role("row", name=f"{FREE}/1")).to_contain_text("Unplugged")
         await picture(page, "site")
 
 
@@ -74,7 +74,7 @@ async def test_the_site_is_dimmed_and_its_cars_follow(browser: Browser, site: Si
 async def test_a_wish_and_a_priority_reach_the_controller(browser: Browser, site: Site) -> None:
     async with a_page(browser, site.address) as page:
         await _open(page)
-        row = page.get_by_role("row", name=f"{FIRST}/1")
+        row = _shares(page).get_by_role("row", name=f"{FIRST}/1")
         await row.get_by_role("button", name=f"Change {FIRST}/1").click()
         sheet = page.get_by_role("dialog")
         await sheet.get_by_label("Priority, empty: as in the site's file").fill("3")
@@ -105,6 +105,10 @@ async def test_a_circuit_is_limited_by_hand_for_a_while(browser: Browser, site: 
         await sheet.get_by_role("button", name="Set").click()
         await expect(sheet).to_have_count(0)
         await expect(node).not_to_contain_text("now 10")
+
+
+def _shares(page: Page) -> Locator:
+    return page.locator("section.card", has=page.get_by_role("heading", name="What each car gets, and why"))
 
 
 async def _open(page: Page) -> None:
