@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 """For what must happen but may take its time on a busy machine."""
 
 

@@ -309,7 +309,7 @@ async def test_m05_fr_11_to_13_the_root_before_is_trusted_until_the_new_one_work
         assert trusted() == second.root.pem  # M05.FR.12
     refused = asyncio.Event()
     session._attempted = lambda failure: None if failure is None else refused.set()
-    async with gate(server_side(tmp_path, first), port) as secure, asyncio.timeout(20):
+    async with gate(server_side(tmp_path, first), port) as secure, asyncio.timeout(60):
         await refused.wait()
         assert not secure.central.connections
         await session.stop()

@@ -99,7 +99,7 @@ class Office:
     def statuses(self, connector: int) -> list[str]:
         return [told["status"] for told in self.told("StatusNotification") if told["connector_id"] == connector]
 
-    async def until(self, holds: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    async def until(self, holds: Callable[[], bool], timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not holds():
                 self._news.clear()

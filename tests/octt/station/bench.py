@@ -26,7 +26,7 @@ from forecourt.station.config import EvseConfig, StationConfig
 from forecourt.station.inputs import Fault, FaultCleared, FaultRaised, Input, PowerFailing, TokenPresented
 from forecourt.station.ports import Security, System
 from forecourt.store.journal import MemoryJournal
-from tests.octt.station.central import VALID, Heard, Tool, tool
+from tests.octt.station.central import PATIENCE_S, VALID, Heard, Tool, tool
 
 BROKEN = Fault(fault_id="broken", code="InternalError", inoperative=True)
 
@@ -78,7 +78,7 @@ class Bench:
     async def offline(self) -> None:
         """Remove the connectivity."""
         self.session.disconnect()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while self.session.connected:  # noqa: ASYNC110 - the session tells nobody
                 await asyncio.sleep(0.01)
 

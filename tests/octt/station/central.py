@@ -20,7 +20,7 @@ from ocpp.v16.enums import Action
 
 VALID, VALID_2, INVALID = "VALID-1", "VALID-2", "INVALID"
 PARENT = "PARENT"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Heard(msgspec.Struct):
