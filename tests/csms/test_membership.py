@@ -95,7 +95,7 @@ async def test_what_the_dead_held_is_ended_and_what_the_living_hold_is_not(house
     assert told == ["B"]
     states = {name: (await commands.get_command(house.context, each.id)).state for name, each in given.items()}
     assert states == {"A": CommandState.SENT, "B": CommandState.TIMEOUT, "C": CommandState.SENT}
-    assert (await commands.get_command(house.context, waiting.id)).state is CommandState.EXPIRED
+    assert (await commands.get_command(house.context, waiting.id)).state is CommandState.TIMEOUT
     assert not await two.turn()
 
 

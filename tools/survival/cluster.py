@@ -60,13 +60,12 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no room."""
-        with self._filler.open("wb") as file:
+        with self._filler.open("wb", buffering=0) as file:
             block = b"\0" * (1 << 16)
             for size in (len(block), 512, 1):
                 try:
                     while True:
                         file.write(block[:size])
-                        file.flush()
                 except OSError:
                     continue
 

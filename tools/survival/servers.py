@@ -68,7 +68,6 @@ class Server:
         """What it knows of the world."""
         return {
             **os.environ,
-            "PYTHONPATH": str(REPOSITORY),
             "PYTHONUNBUFFERED": "1",
             "XDG_DATA_HOME": str(self.log.parent),
         }

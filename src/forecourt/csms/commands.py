@@ -3,9 +3,10 @@
 Guarantees
 * A command is in the books before anything leaves for the station. It ends in exactly one final state, by the table of
   `outcomes`, and a final state never changes.
-* A station that nobody holds a socket of: `offline` at once. Waiting for its turn past the deadline, or found waiting
-  after a crash: `expired`. Sent and not answered by the deadline, before the connection went, or before a crash:
-  `timeout`, as nobody knows whether it was carried out.
+* A station that nobody holds a socket of: `offline` at once. Waiting for its turn past the deadline: `expired`, which
+  only who holds the socket can say. Sent and not answered by the deadline or before the connection went: `timeout`, as
+  nobody knows whether it was carried out; so is what is found open after a crash, or past its deadline while its holder
+  can't reach the books, as it may have left before anybody could enter that.
 * What the station's protocol has no words for is `rejected`, and never sent.
 * An idempotency key names one command for ever: the same request again gives the command that is there.
 """
@@ -297,7 +298,7 @@ async def finish(
 async def recover(context: Context) -> int:
     """After a start: end what a process that is gone has left open. Gives how many there were.
 
-    Waiting ones were never sent: `expired`. Sent ones: `timeout`.
+    They are `timeout`, also those that were waiting: one may have left and its entry be lost with the process.
     """
     at = context.clock.now().at
     return await context.store.write(lambda books: gone_with(books, None, at))
@@ -311,8 +312,10 @@ def gone_with(books: Books, station_numbers: Collection[int] | None, at: datetim
         if station_numbers is None or command.station_number in station_numbers
     ]
     for command in unfinished:
-        state = CommandState.TIMEOUT if command.state is CommandState.SENT else CommandState.EXPIRED
-        _finished(books, command, state, {"detail": "the CSMS was restarted"}, None, None, at)
+        detail = "the CSMS was restarted"
+        if command.state is not CommandState.SENT:
+            detail += ", and nobody knows whether it was sent"
+        _finished(books, command, CommandState.TIMEOUT, {"detail": detail}, None, None, at)
     return len(unfinished)
 
 

@@ -85,8 +85,11 @@ class Sweeper:
         self._seen = {command.id: self._seen.get(command.id, now_s) for command in unfinished}
         overdue = [command for command in unfinished if self._overdue(command, now_s)]
         for command in overdue:
-            state = CommandState.TIMEOUT if command.state is CommandState.SENT else CommandState.EXPIRED
-            await commands.ended(context, command, state, "nobody brought it to an end")
+            detail = "nobody brought it to an end"
+            if command.state is not CommandState.SENT:
+                # Its holder may have sent it and be parted from the books since: only the holder can say `expired`.
+                detail += ", and nobody knows whether it was sent"
+            await commands.ended(context, command, CommandState.TIMEOUT, detail)
         return len(overdue)
 
     def _overdue(self, command: Command, now_s: float) -> bool:
