@@ -7,6 +7,7 @@ Guarantees (`controller.md` §1, offline; OCPP 1.6 §3.7, §3.7.1)
   also for a while after it was delivered.
 * Only the latest boot and the latest state of each connector are kept: they tell of the present.
 * A message that the CSMS refuses `attempts` times is put aside, never thrown away; the queue goes on.
+* A transaction that the station is to end is kept until it was told to, or has ended.
 * A queue that grows over its bound loses readings in the middle of transactions first, oldest first, and nothing else.
 """
 
@@ -21,6 +22,7 @@ from forecourt.domain.journal import JournalState
 
 SECTION: Final = "backlog"
 NEWS: Final = "news"
+STOPS: Final = "stop"
 BOOT: Final = "0-boot"
 _REMEMBERED: Final = 32
 
@@ -77,6 +79,8 @@ class Backlog:
         """What the CSMS refused too often."""
         self.news: dict[str, News] = {}
         """By what it is about; `BOOT` comes first."""
+        self.stops: tuple[str, ...] = ()
+        """Transactions that the station is to end, and has not been heard to have been told."""
         self._last_seq = 0
         self._restore(memory or {})
 
@@ -94,6 +98,8 @@ class Backlog:
             news = decoded(raw, News) if station_id == self._station_id else None
             if news is not None:
                 self.news[about] = news
+        stops = memory.get(STOPS, {}).get(self._station_id)
+        self.stops = (decoded(stops, tuple[str, ...]) or ()) if stops is not None else ()
 
     # messages that wait
 
@@ -174,6 +180,25 @@ class Backlog:
         if about in self.news and (news is None or self.news[about] == news):
             del self.news[about]
             self._keeping.delete(NEWS, f"{self._station_id}/{about}")
+
+    # transactions to be ended
+
+    def stop(self, transaction_id: str) -> None:
+        """The station is to end it; kept until it was told."""
+        if transaction_id not in self.stops:
+            self._keep_stops((*self.stops, transaction_id))
+
+    def stopped(self, transaction_id: str) -> None:
+        """It was told, or it has ended anyway."""
+        if transaction_id in self.stops:
+            self._keep_stops(tuple(one for one in self.stops if one != transaction_id))
+
+    def _keep_stops(self, stops: tuple[str, ...]) -> None:
+        self.stops = stops
+        if stops:
+            self._keeping.put(STOPS, self._station_id, stops)
+        else:
+            self._keeping.delete(STOPS, self._station_id)
 
     # inside
 

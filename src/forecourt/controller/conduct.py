@@ -5,7 +5,7 @@ Guarantees (`controller.md` §3.8)
   draws is reserved, so that the others make room at once, and it is offered its fallback and nothing more: paused.
 * It stays so for `offender_pause_s` after the last such reading. Who offends `offences` times in one visit, or goes on
   for `defiance_s` though paused, is quarantined: its hardware's maximum is reserved while it draws too much, and it
-  gets nothing more until it is unplugged.
+  gets nothing more until it is unplugged; its transaction is ended by a remote stop (`stop_offenders`).
 * Each step raises an alarm, once.
 """
 

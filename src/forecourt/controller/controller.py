@@ -378,7 +378,11 @@ class Controller:
         for line in station.lines:
             if line.account.occupied is False:
                 line.conduct.left()
+                line.stop_asked = None
+            line.distrusted = line.distrusted and line.account.in_transaction
             effects += line.conduct.look(now)
+            if line.conduct.quarantined and line.conduct.over_since_s is not None:
+                effects += self._issuer.stop(line)
         return effects
 
     def _wrong_clock(self, station: Station) -> list[Effect]:

@@ -22,6 +22,7 @@ class Urgency(IntEnum):
     EVIDENCE = 5
     RENEWAL = 10
     RAISE = 20
+    STOP = 90
     REDUCTION = 100
 
 

@@ -5,7 +5,8 @@ Guarantees (`controller.md` §3)
   the books are over a rating, nothing goes up.
 * Schedules are in the station's clock, where that is known to be off by more than the grace of leases.
 * One request at a time to an EVSE; what is on its way counts.
-* Refused: the next form is tried; after the last one an alarm is raised, and the exposure stays in the books.
+* Refused: the next form is tried; after the last one an alarm is raised, and what goes on there is ended by a remote
+  stop. Where that is refused too, the hardware's maximum is in the books until a limit is taken or the car is gone.
 """
 
 import math
@@ -21,7 +22,7 @@ from forecourt.controller.line import Line
 from forecourt.controller.settings import ControllerSettings
 from forecourt.controller.wording import Form, forms, worded
 from forecourt.domain.clock import Now
-from forecourt.domain.requests import TriggeredMessage, TriggerMessage
+from forecourt.domain.requests import RequestStopTransaction, TriggeredMessage, TriggerMessage
 
 _REFUSALS_TO_LEAVE_A_FORM = 3
 """A form that a station has taken before is given up after so many refusals in a row."""
@@ -40,6 +41,8 @@ def loads_of(line: Line, now: Now) -> tuple[Load, ...]:
     """What an EVSE might draw: its base on any phase, and what is bound to a transaction on the car's phases."""
     exposure_a, base_a = line.account.exposure_a(now), line.account.base_exposure_a(now)
     key = line.point.key
+    if line.distrusted:
+        return (Load(key, max(exposure_a, line.point.maximum_a)),)
     if exposure_a <= base_a or line.account.active_phases is None:
         return (Load(key, exposure_a),)
     return (Load(key, base_a), Load(key, exposure_a - base_a, line.account.active_phases))
@@ -79,8 +82,11 @@ class Issuer:
         line, urgency = self._asked.pop(token, (None, Urgency.EVIDENCE))
         if line is None or urgency is Urgency.EVIDENCE:
             return False, []
+        if urgency is Urgency.STOP:
+            return True, self._stop_answered(line, accepted)
         line.open_token = None
         if accepted:
+            line.distrusted = False
             line.account.limit_confirmed(token, now)
             line.evidence_asked_s = None
             line.form_taken, line.refusals = True, 0
@@ -97,7 +103,10 @@ class Issuer:
         """These can't be reached any more: what was on its way may or may not hold."""
         gone = {id(line) for line in lines}
         for token in [token for token, (line, _) in self._asked.items() if id(line) in gone]:
-            line, _ = self._asked.pop(token)
+            line, urgency = self._asked.pop(token)
+            if urgency is Urgency.STOP:
+                line.stop_asked = None
+                continue
             line.account.limit_unanswered(token)
             line.open_token = None
 
@@ -234,16 +243,39 @@ class Issuer:
             line.retry_at_s = now.protocol_s + self._settings.retry_s
             return []
         line.refusals = 0
-        if bound:
+        if bound and line.account.bound is None:
             line.binds = False
             return []
+        if bound:  # one that it has taken leads in this transaction, whatever the base says
+            return self._refused(line, now)
         line.form, line.form_taken = line.form + 1, False
         if line.form < len(self.forms_of(line)):
             return []
         line.form = 0
+        return self._refused(line, now)
+
+    def _refused(self, line: Line, now: Now) -> list[Effect]:
         line.retry_at_s = now.protocol_s + self._settings.retry_s
         text = f"{line.point.key} refuses every form of limit; {line.account.exposure_a(now):.1f} A stay reserved"
-        return [Alarm("limit-refused", text, line.point.key)]
+        return [Alarm("limit-refused", text, line.point.key), *self.stop(line)]
+
+    def stop(self, line: Line) -> list[Effect]:
+        """End what goes on at an EVSE that can't be limited: once, and again where nobody knows what became of it."""
+        transaction_id = None if line.transaction is None else line.transaction.transaction_id
+        if not self._settings.stop_offenders or not line.ready or transaction_id in (None, line.stop_asked):
+            return []
+        line.stop_asked = transaction_id
+        request = RequestStopTransaction(transaction_id=transaction_id)
+        return [AskStation(line.point.station_id, self._token(line, Urgency.STOP), request, Urgency.STOP)]
+
+    def _stop_answered(self, line: Line, accepted: bool | None) -> list[Effect]:
+        if accepted is None:
+            line.stop_asked = None
+        if accepted is not False:
+            return []
+        line.distrusted = True
+        text = f"{line.point.key} can't be limited and refuses to stop; {line.point.maximum_a:g} A are reserved"
+        return [Alarm("stop-refused", text, line.point.key)]
 
     def next_token(self) -> int:
         """A number for a request that is not the issuer's."""

@@ -34,6 +34,10 @@ class Line:
         self.evidence_asked_s: float | None = None
         """When a reading was last asked for (elapsed)."""
 
+        self.stop_asked: str | None = None
+        """The transaction that it was asked to end, because it could not be limited."""
+        self.distrusted = False
+        """Whether it would not be limited nor stopped: its hardware's maximum counts."""
         self.probing = False
         """Whether it is being commissioned: then nobody else says anything."""
 

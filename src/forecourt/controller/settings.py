@@ -72,6 +72,9 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """One that goes on for so long though it was paused is quarantined."""
     offences: Annotated[int, msgspec.Meta(ge=1)] = 3
     """So is one that offends so often in one visit."""
+    stop_offenders: bool = True
+    """Whether a transaction is ended by a remote stop where its EVSE can't be limited: its car is quarantined, or its
+    station has refused every form of limit."""
     never_connected: Literal["maximum", "fallback"] = "maximum"
     """With what a station counts that has never connected: its EVSEs' maximum, or, where an installer has seen to it
     that it holds its fallback or isn't there yet, that. Once it connects it counts with the maximum until it confirms a

@@ -82,7 +82,6 @@ class StandIn:
         self._backlog: Backlog = memory.backlogs[station_id]
         self._telling: _Telling | None = None
         self._retry_at_s: float | None = None
-        self._to_stop: list[str] = []
         self._issued: list[tuple[int, str]] = []
 
     @property
@@ -128,7 +127,7 @@ class StandIn:
 
     def station_is_up(self, now: Now) -> None:
         """The station can be spoken to again."""
-        for transaction_id in self._to_stop[:]:
+        for transaction_id in self._backlog.stops:
             self._stop(transaction_id, now)
 
     # telling the CSMS
@@ -268,7 +267,7 @@ class StandIn:
     def _invalid(self, transaction_id: str, info: IdTokenInfo, now: Now) -> list[Effect]:
         if self._backlog.ends(transaction_id) or not self._settings.stop_on_invalid:
             return []
-        self._to_stop.append(transaction_id)
+        self._backlog.stop(transaction_id)
         self._stop(transaction_id, now)
         text = f"{self._station_id}: a transaction begun offline is stopped, its token is {info.status.value}"
         return [Alarm("invalid-after-offline", text)]
@@ -282,8 +281,8 @@ class StandIn:
         self._relay.call(Side.STATION, message.action, message.payload, now.protocol_s, token=token, priority=50)
 
     def _stopped(self, stop: _Stop, outcome: Outcome) -> list[Effect]:
-        if isinstance(outcome, Answered | Refused) and stop.transaction_id in self._to_stop:
-            self._to_stop.remove(stop.transaction_id)
+        if isinstance(outcome, Answered | Refused):
+            self._backlog.stopped(stop.transaction_id)
         return []
 
     # answering the station
