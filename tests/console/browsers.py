@@ -77,6 +77,12 @@ async def arrived(page: Page) -> None:
     await expect(page.locator(".mantine-Loader-root")).to_have_count(0)
 
 
+async def too_wide(page: Page) -> int:
+    """By how many pixels a page is wider than the screen."""
+    there = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return int(there)
+
+
 async def barriers(page: Page) -> list[str]:
     """What keeps somebody from using this page (WCAG 2 A and AA), as axe sees it; only what is serious or worse."""
     options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}

@@ -13,7 +13,7 @@ from forecourt.csms.errors import NotFound
 from forecourt.csms.money_records import TariffScope
 from forecourt.csms.tariff_terms import PriceComponent, TariffDimension, TariffElement, TariffTerms
 from tests.app.stations import station_process
-from tests.console.browsers import PATIENCE_S, PHONE, a_page, barriers, picture
+from tests.console.browsers import PATIENCE_S, PHONE, a_page, barriers, picture, too_wide
 from tests.console.sites import FREE, Site, address_of, locked_csms
 
 pytestmark = [
@@ -69,6 +69,7 @@ async def test_reserve_start_and_stop_from_a_phone(browser: Browser, tmp_path: P
             (running,) = (await transactions.list_transactions(csms.context, limit=5, cursor=None)).items
             assert (await wishes.get_wish(csms.context, running.number)).energy_wh == 12_500.0
             assert await barriers(page) == []
+            assert await too_wide(page) <= 1
             await picture(page, "driver")
             await page.reload()
             await page.get_by_role("button", name="Stop charging").click()
@@ -131,6 +132,7 @@ async def test_the_demonstration_can_be_tried_from_a_phone(browser: Browser, sit
         await expect(page.get_by_text("Cost so far")).to_be_visible()
         await expect(page.locator("dd").first).not_to_have_text("0.00 kWh")
         assert await barriers(page) == []
+        assert await too_wide(page) <= 1
         await picture(page, "driver-demonstration")
         await page.get_by_role("button", name="Stop charging").click()
         await expect(page.get_by_role("heading", name="Receipt")).to_be_visible()

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser
 
-from tests.console.browsers import DESK, PATIENCE_S, PHONE, a_page, arrived, barriers, picture
+from tests.console.browsers import DESK, PATIENCE_S, PHONE, a_page, arrived, barriers, picture, too_wide
 from tests.console.sites import FIRST, Site
 
 pytestmark = [
@@ -51,8 +51,7 @@ async def _for_everybody(
             name = path.strip("/").replace("/", "-") or "overview"
             await picture(page, f"{name}-{size[0]}-{'dark' if dark else 'light'}-{language[:2]}")
             found[path] = await barriers(page)
-            wide = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            if wide > 1:
+            if (wide := await too_wide(page)) > 1:
                 found[path].append(f"it is wider than the screen by {wide}")
     wrong = [f"{path}: {barrier}" for path, barriers_there in found.items() for barrier in barriers_there]
     assert not wrong, "\n".join(wrong)

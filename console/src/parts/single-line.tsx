@@ -13,7 +13,7 @@ export type SiteEvse = Site["evses"][number];
 const PHASES = ["L1", "L2", "L3"];
 const NEAR = 0.9;
 /** A limit that is this much below the rating is more than a margin, and worth a word. */
-const LOWERED = 0.95;
+const LOWERED = 0.9;
 
 /** The controller's words for an EVSE as the console's. */
 export function stateOfEvse(evse: SiteEvse): State {
@@ -46,7 +46,7 @@ export function SingleLine({ site, limit }: { site: Site; limit: Choose }) {
   const root = site.nodes.find((node) => node.parent === null);
   if (root === undefined) return <p className="small faint">{t("The controller has not told of its circuits yet.")}</p>;
   return (
-    <div className="line">
+    <div className="diagram">
       <ul className="line-tree">
         <Branch site={site} node={root} limit={limit} />
       </ul>
