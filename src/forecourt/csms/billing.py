@@ -312,10 +312,13 @@ def _settle(books: Books, outcome: Reckoned, now: datetime) -> Session | None:
     billing = books.money.billing
     session = billing.session(outcome.session.organisation_id, outcome.session.number)
     transaction = books.transactions.get(outcome.session.organisation_id, outcome.session.number)
-    if session is None or session != outcome.session or transaction != outcome.seen:
+    if session is None or transaction is None or session != outcome.session:
+        return None
+    over = outcome.seen.state is not TransactionState.ACTIVE
+    # What a running session costs so far may be a reading late, what it has cost in the end may not.
+    if transaction != outcome.seen and (over or transaction.state is not TransactionState.ACTIVE):
         return None
     after = msgspec.structs.replace(session, priced_at=now, priced_for=outcome.seen.updated_at)
-    over = outcome.seen.state is not TransactionState.ACTIVE
     if not over:
         cost = None if outcome.bill is None else outcome.bill.total_cost
         after = msgspec.structs.replace(after, cost=cost)

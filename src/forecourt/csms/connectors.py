@@ -122,8 +122,13 @@ def power_measured(work: Work, evse_id: int, connector_id: int | None, power_w: 
     connector = work.books.stations.connector(work.station.number, evse_id, connector_id or 1)
     if connector is None or (connector.power_at is not None and at < connector.power_at):
         return
-    if connector.connector_status is not ConnectorStatus.AVAILABLE:
-        _save(work, connector, msgspec.structs.replace(connector, power_w=power_w, power_at=at))
+    if connector.connector_status is ConnectorStatus.AVAILABLE:
+        return
+    changed = msgspec.structs.replace(connector, power_w=power_w, power_at=at, updated_at=work.at)
+    if view_of(changed, work.settings.charging_threshold_w) is connector.view:
+        work.books.stations.save_connector(changed, metered=True)
+    else:
+        _save(work, connector, changed)
 
 
 def station_booted(work: Work) -> None:

@@ -184,6 +184,8 @@ def _drift_s(notice: Notice, now: datetime) -> float | None:
         return None
     told: list[datetime] = []
     for event in notice.events:
+        if type(event) is MeterSampled and len(notice.events) == 1 and len(event.meter_values) == 1:
+            return (event.meter_values[0].at - now).total_seconds()
         if isinstance(event, MeterSampled):
             told += [value.at for value in event.meter_values]
         elif (

@@ -47,8 +47,14 @@ class SqlBillingBooks:
         """Those that can't wait come first."""
         now = sessions.c.priced_for.is_(None)
         again = (sessions.c.priced_for != transactions.c.updated_at) & (sessions.c.priced_at < priced_before)
+        # What runs without a tariff costs nothing so far, and is looked at when it is over.
+        priced = or_(
+            sessions.c.tariff_number.is_not(None),
+            sessions.c.payment_id.is_not(None),
+            transactions.c.state != TransactionState.ACTIVE,
+        )
         query = self._joined().where(
-            sessions.c.state.in_(_OPEN), or_(now, (sessions.c.state == SessionState.ACTIVE) & again)
+            sessions.c.state.in_(_OPEN), or_(now, (sessions.c.state == SessionState.ACTIVE) & again), priced
         )
         return self._pairs(query.order_by(now.desc(), sessions.c.priced_at, sessions.c.number).limit(limit))
 

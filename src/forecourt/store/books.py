@@ -81,11 +81,19 @@ class SqlBooks:
         self.stations.kept.back_to(mark.connectors)
         return True
 
-    def flush(self) -> list[Event]:
-        """Write what was left for the end of the batch; gives what to publish after the commit."""
-        self.transactions.flush()
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that follows from what is in the database waits for a later batch."""
+        return self.transactions.kept.is_behind or self.stations.is_behind
+
+    def flush(self, *, whole: bool = True) -> list[Event]:
+        """Write what was left for the end of the batch; gives what to publish after the commit.
+
+        Not `whole`: what follows from readings, and when somebody was last seen, may wait for a later batch.
+        """
+        self.transactions.flush(whole=whole)
         self.log.flush()
-        self.stations.flush()
+        self.stations.flush(whole=whole)
         return self.events.take()
 
     def committed(self, *, keep: bool) -> None:

@@ -2,7 +2,7 @@
 
 Guarantees
 * A changed record is written before the commit, and before anything else looks for its like in the database; of what is
-  there already, only what has changed.
+  there already, only what has changed. What may be written soon may be written with a later commit.
 * What a unit changed is undone with the unit. After a batch that failed nothing is remembered.
 * What is kept is bounded, and is right only while nobody else writes: a database that others write to as well forgets
   everything with each commit.
@@ -25,6 +25,7 @@ class Kept(Generic[K, R]):
         self._written: dict[K, R | None] = {}
         """As the database has them, so far as this transaction sees it."""
         self._changed: dict[K, None] = {}
+        self._soon: dict[K, None] = {}
         self._undo: list[tuple[K, bool, R | None]] = []
 
     def __contains__(self, key: K) -> bool:
@@ -38,15 +39,29 @@ class Kept(Generic[K, R]):
         self._note(key)
         self._records[key] = self._written[key] = record
 
-    def change(self, key: K, record: R) -> None:
-        """What the database shall have."""
+    def change(self, key: K, record: R, *, soon: bool = False) -> None:
+        """What the database shall have, with this batch or (`soon`) a later one."""
         self._note(key)
         self._records[key] = record
-        self._changed[key] = None
+        (self._soon if soon else self._changed)[key] = None
 
-    def take_changed(self) -> list[tuple[K, R | None, R]]:
-        """What has to be written, once: its key, what the database has (None: nobody knows), what it shall have."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits for a later batch."""
+        return bool(self._soon)
+
+    def take_changed(self, *, whole: bool = True) -> list[tuple[K, R | None, R]]:
+        """What has to be written, once: its key, what the database has (None: nobody knows), what it shall have.
+
+        Not `whole`: what may be written later is left, unless memory is short.
+        """
         changed, self._changed = self._changed, {}
+        if whole or len(self._records) > _MOST:
+            changed |= self._soon
+            self._soon = {}
+        elif changed:
+            for key in changed:
+                self._soon.pop(key, None)
         taken = []
         for key in changed:
             record = self._records.get(key)
@@ -70,6 +85,7 @@ class Kept(Generic[K, R]):
                 self._records.pop(key, None)
                 self._written.pop(key, None)
                 self._changed.pop(key, None)
+                self._soon.pop(key, None)
 
     def committed(self, *, keep: bool) -> None:
         """The batch is in the database; `keep` False: somebody else may write next."""
@@ -84,5 +100,4 @@ class Kept(Generic[K, R]):
         self._written.pop(key, None)
 
     def _note(self, key: K) -> None:
-        there = key in self._records
-        self._undo.append((key, there, self._records[key] if there else None))
+        self._undo.append((key, key in self._records, self._records.get(key)))

@@ -144,32 +144,42 @@ class SqlEventBooks:
     def __init__(self, connection: Connection, unlogged: frozenset[str]) -> None:
         self._connection = connection
         self._unlogged = unlogged
-        self.pending: list[Event] = []
+        self.pending: list[tuple[int, str, datetime, str | None, bytes]] = []
 
     def append(
         self, organisation_id: int, event_type: str, at: datetime, station_id: str | None, body: msgspec.Struct
     ) -> None:
         """Tell it, once this is committed."""
-        raw = msgspec.Raw(_ENCODER.encode(body))
-        event = Event(id=0, organisation_id=organisation_id, type=event_type, at=at, station_id=station_id, body=raw)
-        self.pending.append(event)
+        self.pending.append((organisation_id, event_type, at, station_id, _ENCODER.encode(body)))
 
     def take(self) -> list[Event]:
         """Give the events their ids and write them; those to publish after the commit."""
         pending, self.pending = self.pending, []
-        logged = sum(event.type not in self._unlogged for event in pending)
-        if not logged:
-            return pending
-        event_id = next_number(self._connection, "event", logged, in_order=True) - logged
+        unlogged = self._unlogged
+        logged = sum([row[1] not in unlogged for row in pending])
+        event_id = 0
+        if logged:
+            event_id = next_number(self._connection, "event", logged, in_order=True) - logged
         told, rows = [], []
-        for event in pending:
-            if event.type in self._unlogged:
-                told.append(event)
-                continue
-            event_id += 1
-            told.append(msgspec.structs.replace(event, id=event_id))
-            rows.append((event_id, event.organisation_id, event.type, event.at, event.station_id, bytes(event.body)))
-        _EVENTS.insert(self._connection, rows)
+        for row in pending:
+            organisation_id, event_type, at, station_id, body = row
+            if event_type in unlogged:
+                own_id = 0
+            else:
+                own_id = event_id = event_id + 1
+                rows.append((event_id, *row))
+            told.append(
+                Event(
+                    id=own_id,
+                    organisation_id=organisation_id,
+                    type=event_type,
+                    at=at,
+                    station_id=station_id,
+                    body=msgspec.Raw(body),
+                )
+            )
+        if rows:
+            _EVENTS.insert(self._connection, rows)
         return told
 
     def after(self, event_id: int, limit: int) -> list[Event]:

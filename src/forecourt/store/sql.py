@@ -13,6 +13,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -38,6 +39,11 @@ Publish = Callable[[Sequence[Event]], None]
 _MOST_AT_ONCE: Final = 512
 """Units in one commit: more gains nothing, and lengthens what the first of them wait."""
 _READERS: Final = 4
+_GATHER_S: Final = 0.004
+_MANY: Final = 16
+"""After a batch of so many the next one is gathered for a moment: fewer commits, and fewer turns between threads."""
+_IDLE_S: Final = 0.2
+"""After so long without work the writer writes what it had put off."""
 
 
 class SqlStore:
@@ -145,8 +151,14 @@ class SqlStore:
     def _write_until_closed(self, writer: Writer) -> None:
         last = False
         while not last:
-            job = self._jobs.get()
+            if len(self._in_hand) >= _MANY and self._jobs.qsize() < _MOST_AT_ONCE:
+                time.sleep(_GATHER_S)
             jobs = self._in_hand = []
+            try:
+                job = self._jobs.get(timeout=_IDLE_S if writer.is_behind else None)
+            except queue.Empty:
+                writer.write(jobs)
+                continue
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == _MOST_AT_ONCE:
@@ -159,6 +171,8 @@ class SqlStore:
             last = job is None
             if jobs:
                 self._hand_out(*writer.write(jobs))
+        if writer.is_behind:
+            writer.write(())
 
     def _hand_out(self, outcomes: list[Outcome], events: list[Event]) -> None:
         try:

@@ -4,16 +4,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Float, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from forecourt.csms.records import Connector, ConnectorView, DesiredVariable, Location, ReportedVariable, Station
 from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.variable import VariableReading, VariableRef
-from forecourt.store.bulk import Many
+from forecourt.store.bulk import Updates, Upserts
 from forecourt.store.kept import Kept
 from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import connectors, desired_variables, locations, reported_variables, stations
-from forecourt.store.types import Instant
 from forecourt.store.upsert import upsert
 
 _STATION: Final = Shape(Station, stations, stations.c.password_hash.is_not(None).label("has_password"))
@@ -24,17 +23,9 @@ _REPORTED: Final = Shape(ReportedVariable, reported_variables)
 
 _BY_NUMBER: Final = _STATION.select().where(stations.c.number == bindparam("key"))
 _BY_IDENTITY: Final = _STATION.select().where(stations.c.id == bindparam("key"))
-_SET_TOUCHED: Final = (
-    update(stations)
-    .where(stations.c.number == bindparam("key"))
-    .values(
-        last_seen_at=bindparam("at", type_=Instant()),
-        clock_drift_s=func.coalesce(bindparam("drift", type_=Float()), stations.c.clock_drift_s),
-    )
-)
-_TOUCH: Final = Many(_SET_TOUCHED, ("at", "drift", "key"))
-_SAVE: Final[dict[str, Many]] = {}
-"""Connectors, by database."""
+_TOUCH: Final = Updates(stations, ("last_seen_at", "clock_drift_s", "number"), kept=("clock_drift_s",))
+_SAVE: Final = Upserts(connectors, _CONNECTOR.stored)
+_MOST_TOUCHED: Final = 50_000
 _CONNECTOR_AT: Final = _CONNECTOR.select().where(
     connectors.c.station_number == bindparam("number"),
     connectors.c.evse_id == bindparam("evse"),
@@ -90,20 +81,22 @@ class SqlStationBooks:
             clock_drift_s = self.touched[number][1]
         self.touched[number] = (at, clock_drift_s)
 
-    def flush(self) -> None:
-        """Write what was left for the end of the batch."""
-        if self.touched:
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits for a later batch."""
+        return bool(self.touched) or self.kept.is_behind
+
+    def flush(self, *, whole: bool = True) -> None:
+        """Write what was left for the end of the batch; not `whole`: but for what may be written later."""
+        if self.touched and (whole or len(self.touched) > _MOST_TOUCHED):
             _TOUCH.run(self._connection, [(at, drift, number) for number, (at, drift) in self.touched.items()])
             self.touched = {}
-        self._write_connectors()
+        self._write_connectors(whole=whole)
 
-    def _write_connectors(self) -> None:
-        changed = self.kept.take_changed()
+    def _write_connectors(self, *, whole: bool = True) -> None:
+        changed = self.kept.take_changed(whole=whole)
         if changed:
-            name = self._connection.dialect.name
-            if name not in _SAVE:
-                _SAVE[name] = Many(upsert(self._connection, connectors), _CONNECTOR.stored)
-            _SAVE[name].run(self._connection, [_CONNECTOR.row(connector) for _, _, connector in changed])
+            _SAVE.run(self._connection, [_CONNECTOR.row(connector) for _, _, connector in changed])
             self.flushes += 1
 
     def committed(self, *, keep: bool) -> None:
@@ -205,9 +198,10 @@ class SqlStationBooks:
         order = (connectors.c.station_number, connectors.c.evse_id, connectors.c.connector_id)
         return _CONNECTOR.all(self._connection, query.order_by(*order))
 
-    def save_connector(self, connector: Connector) -> None:
+    def save_connector(self, connector: Connector, *, metered: bool = False) -> None:
         """Insert, or replace the one of the same place."""
-        self.kept.change((connector.station_number, connector.evse_id, connector.connector_id), connector)
+        key = (connector.station_number, connector.evse_id, connector.connector_id)
+        self.kept.change(key, connector, soon=metered)
 
     # Locations
 

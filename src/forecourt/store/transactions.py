@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert
 
 from forecourt.csms.records import Reading, Transaction, TransactionState
 from forecourt.domain.token import IdToken
-from forecourt.store.bulk import Many, NewRows
+from forecourt.store.bulk import NewRows, Updates
 from forecourt.store.kept import Kept
 from forecourt.store.partitions import Partitions, drop_before
 from forecourt.store.rows import Shape, inserted, within
@@ -32,6 +32,7 @@ _BY_WIRE_ID: Final = _TRANSACTION.select().where(_STATION, transactions.c.transa
 _BY_START_KEY: Final = _TRANSACTION.select().where(_STATION, transactions.c.start_key == bindparam("key"))
 _ACTIVE: Final = transactions.c.state == TransactionState.ACTIVE
 _PLACES: Final = {name: index for index, name in enumerate(_TRANSACTION.stored)}
+_ALL_BUT_NUMBER: Final = tuple(place for name, place in _PLACES.items() if name != "number")
 _READINGS: Final = NewRows(readings, (*_READING.stored, "digest"), only_new=True, ready=("samples",))
 _SAMPLES: Final = _READING.stored.index("samples")
 _MARK: Final = (
@@ -59,14 +60,12 @@ def _row(reading: Reading) -> tuple[Any, ...]:
 
 
 @cache
-def _saving(places: tuple[int, ...]) -> Many:
+def _saving(places: tuple[int, ...]) -> Updates:
     """Sets these columns of a transaction."""
     names = [_TRANSACTION.stored[place] for place in places]
     if "id_token" in names:
         names.append("id_token_key")
-    values: Any = {name: bindparam(f"new_{name}", type_=transactions.c[name].type) for name in names}
-    statement = update(transactions).where(transactions.c.number == bindparam("key")).values(values)
-    return Many(statement, [f"new_{name}" for name in names] + ["key"])
+    return Updates(transactions, [*names, "number"])
 
 
 class SqlTransactionBooks:
@@ -94,9 +93,9 @@ class SqlTransactionBooks:
             self.numbers.learn((added.station_number, added.transaction_id), number)
         return added
 
-    def save(self, transaction: Transaction) -> None:
+    def save(self, transaction: Transaction, *, metered: bool = False) -> None:
         """Replace what is there."""
-        self.kept.change(transaction.number, transaction)
+        self.kept.change(transaction.number, transaction, soon=metered)
 
     def get(self, organisation_id: int, number: int) -> Transaction | None:
         """By its number, in this organisation."""
@@ -181,15 +180,15 @@ class SqlTransactionBooks:
             self.numbers.learn((found.station_number, found.transaction_id), found.number)
         return found
 
-    def write_changed(self) -> None:
+    def write_changed(self, *, whole: bool = True) -> None:
         """Write the transactions that have changed: before anything looks for their like."""
-        changed = self.kept.take_changed()
+        changed = self.kept.take_changed(whole=whole)
         if changed:
             alike: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
             for number, before, after in changed:
                 row = _TRANSACTION.row(after)
                 if before is None:
-                    places = tuple(range(len(row)))
+                    places = _ALL_BUT_NUMBER
                 else:
                     known = _TRANSACTION.row(before)
                     places = tuple([place for place, value in enumerate(row) if value != known[place]])
@@ -229,9 +228,9 @@ class SqlTransactionBooks:
         """Keep them, with the rest of the batch."""
         self.pending.extend(readings)
 
-    def flush(self) -> None:
-        """Write what was left for the end of the batch."""
-        self.write_changed()
+    def flush(self, *, whole: bool = True) -> None:
+        """Write what was left for the end of the batch; not `whole`: but for what may be written later."""
+        self.write_changed(whole=whole)
         if self.pending:
             self._partitions.make_room(self._connection, max(reading.received_at for reading in self.pending))
             _READINGS.insert(self._connection, [_row(reading) for reading in self.pending])

@@ -6,7 +6,8 @@ Guarantees
 * A conflict with another process is run again, some times. A database that is gone is waited for, `PATIENCE_S` in
   all: a station that waits for its answer loses nothing, one that is refused may give up.
 * A unit is never committed twice. Where a connection broke during a commit, PostgreSQL is asked what became of it.
-* What was committed is known (`Kept`) only while nobody else writes: on SQLite.
+* What was committed is known (`Kept`) only while nobody else writes: on SQLite. There, under load, what follows from
+  readings is written every half second (`catching_up`), and not with every batch.
 """
 
 import logging
@@ -21,6 +22,7 @@ from forecourt.csms.measures import StoreMeasures
 from forecourt.csms.ports import Books, Done, StoreUnavailable
 from forecourt.csms.records import Event
 from forecourt.store.books import SqlBooks
+from forecourt.store.catching_up import catch_up, mark_behind
 from forecourt.store.engines import Passing, is_postgresql, passing
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 PATIENCE_S: Final = 20.0
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 _CONFLICTS_IN_A_ROW: Final = 10
+_FEW: Final = 64
+"""Units in a batch: below, everything is written at once."""
+_SOON_S: Final = 0.5
 
 _TRANSACTION_ID: Final = text("SELECT CAST(pg_current_xact_id() AS text)")
 _BECAME: Final = text("SELECT pg_xact_status(CAST(:id AS xid8))")
@@ -66,11 +71,18 @@ class Writer:
         self._connection: Connection | None = None
         self._books: SqlBooks | None = None
         self._savepoint: _Savepoint
+        self._whole_s = 0.0
+        self._marked = False
 
     def close(self) -> None:
         """The connection isn't needed any more."""
         if self._connection is not None:
             self._connection.close()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits to be written: by the next `write`, of no jobs too."""
+        return self._books is not None and self._books.is_behind
 
     def connection(self) -> Connection:
         """The one that is written on, made when it is first needed."""
@@ -120,11 +132,19 @@ class Writer:
     def _once(self, jobs: Sequence[Job], until_s: float) -> tuple[list[Outcome], list[Event]]:
         begun_s = time.perf_counter()
         connection = self.connection()
+        fresh = self._books is None
         books = self._books = self._books or SqlBooks(connection, self._unlogged)
+        whole = self._shared or len(jobs) < _FEW or begun_s - self._whole_s > _SOON_S
         transaction = connection.begin()
         try:
+            if fresh and not self._shared:
+                catch_up(connection)
+                self._marked = False
             outcomes = [self._run(job, books) for job in jobs]
-            events = books.flush()
+            events = books.flush(whole=whole)
+            marked = books.is_behind
+            if marked is not self._marked:
+                mark_behind(connection, marked)
             transaction_id = connection.execute(_TRANSACTION_ID).scalar_one() if self._shared else None
         except BaseException:
             transaction.rollback()
@@ -137,6 +157,9 @@ class Writer:
                 raise
             if not self._was_committed(transaction_id, until_s):
                 raise
+        self._marked = marked
+        if whole:
+            self._whole_s = begun_s
         books.committed(keep=not self._shared)
         self._measures.batch_units.observe(len(jobs))
         self._measures.commit_s.observe(time.perf_counter() - begun_s)
