@@ -10,8 +10,8 @@ from forecourt.allocation.compiled import CompiledSite
 from forecourt.allocation.demand import Demand
 from forecourt.allocation.filling import OWN, Bundle, Tally, fill, look
 from forecourt.allocation.plain import Incidence, fill_plain, look_plain
-from forecourt.allocation.pool import MANY
 from forecourt.allocation.realtime import allocate
+from forecourt.allocation.roster import MANY
 from forecourt.domain.site import EvsePoint, GridConnection, Site
 from forecourt.quantities import PerPhase, Phase
 

@@ -111,7 +111,7 @@ class CompiledSite:
         self._by_evse: dict[tuple[int, tuple[int, ...] | None], Column] = {}
         self._asked: dict[EvseKey, Asked] = {}
         self.kept: object = None
-        """Something a rule has worked out and may want again. It never changes a result."""
+        """What the last decision worked out and the next one may want again (`roster`). It never changes a result."""
 
     def index(self, key: EvseKey) -> int:
         """The EVSE's position in `site.evses`. Raises KeyError."""

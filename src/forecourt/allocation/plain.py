@@ -24,6 +24,8 @@ from forecourt.allocation.filling import OWN, SLACK
 
 Numbers = NDArray[np.float64]
 Indices = NDArray[np.intp]
+Entries = tuple[Indices, Numbers]
+"""Rows, and what one ampere takes of each."""
 
 _ROUNDING: Final = 1e-12
 """Part of a row's capacity within which it counts as not more than full."""
@@ -32,9 +34,10 @@ _ROUNDING: Final = 1e-12
 class Incidence:
     """Which rows the shares of some columns draw on: one entry for each row of each share."""
 
-    def __init__(self, columns: Sequence[Column], rows: int, made: dict[int, tuple[Indices, Numbers]]) -> None:
+    def __init__(self, columns: Sequence[Column], rows: int, made: dict[int, Entries]) -> None:
         """`made` keeps the entries of each column for the next time."""
         self.number_rows = rows
+        self.columns = [column.number for column in columns]
         parts = []
         for column in columns:
             part = made.get(column.number)
@@ -49,12 +52,51 @@ class Incidence:
         self.lengths: Indices = np.array([len(rows) for rows, _ in parts])
         self.members: Indices = np.repeat(np.arange(len(columns)), self.lengths)
         self.watts: Numbers = np.array([column.watts for column in columns])
+        self._group: Indices | None = None
 
     def sums(self, currents_a: Numbers) -> Numbers:
         """What the shares take of each row."""
         amounts = self.weights * currents_a[self.members]
         taken: Numbers = np.bincount(self.rows, amounts, minlength=self.number_rows).astype(np.float64, copy=False)
         return taken
+
+    def leading(self, room: Numbers) -> NDArray[np.bool_]:
+        """Of rows on which the same shares draw the same, as of lines that all cars load evenly, the one with the least
+        room: the others can't be full before it."""
+        group = self._group = self._alike() if self._group is None else self._group
+        order = np.lexsort((room, group))
+        leads = np.zeros(self.number_rows, np.bool_)
+        first = np.empty(len(order), np.bool_)
+        first[0] = True
+        np.not_equal(group[order[1:]], group[order[:-1]], out=first[1:])
+        leads[order[first]] = True
+        return leads
+
+    def _alike(self) -> Indices:
+        """For each row the first one on which the same shares draw the same."""
+        order = np.argsort(self.rows, kind="stable")
+        members, weights = self.members[order], self.weights[order]
+        ends = np.cumsum(np.bincount(self.rows, minlength=self.number_rows)).tolist()
+        known: dict[tuple[bytes, bytes], int] = {}
+        found = []
+        start = 0
+        for row, end in enumerate(ends):
+            drawn = members[start:end].tobytes(), weights[start:end].tobytes()
+            found.append(known.setdefault(drawn, row))
+            start = end
+        return np.array(found)
+
+    def per_member(self, prices: Numbers) -> Numbers:
+        """What one ampere of each share costs, where a unit of each row costs so much."""
+        entries = self.weights * prices[self.rows]
+        costs: Numbers = np.bincount(self.members, entries, minlength=len(self.columns)).astype(np.float64, copy=False)
+        return costs
+
+    def on_rows(self, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which shares draw on any of the rows."""
+        found = np.zeros(len(self.columns), np.bool_)
+        found[self.members[chosen[self.rows]]] = True
+        return found
 
 
 def fill_plain(
@@ -63,8 +105,7 @@ def fill_plain(
     """The level of each share and the row that stopped it (OWN if none has). The minimums must fit."""
     level_a = maximum_a.copy()
     stopper = np.full(len(level_a), OWN, np.intp)
-    tight = used + incidence.sums(maximum_a) > capacity + SLACK
-    chosen = np.flatnonzero(tight[incidence.rows])
+    chosen = _contended(incidence, used, capacity, maximum_a)
     if not len(chosen):
         return level_a, stopper
     open_rows = _OpenRows(incidence, chosen, used, capacity, minimum_a / urgency, maximum_a / urgency, urgency)
@@ -80,8 +121,7 @@ def look_plain(
 ) -> tuple[Numbers, Indices]:
     """The same as `filling.look` finds."""
     stopper = np.full(len(maximum_a), OWN, np.intp)
-    tight = used + incidence.sums(maximum_a) > capacity + SLACK
-    chosen = np.flatnonzero(tight[incidence.rows])
+    chosen = _contended(incidence, used, capacity, maximum_a)
     if not len(chosen):
         return maximum_a.copy(), stopper
     open_rows = _OpenRows(incidence, chosen, used, capacity, minimum_a / urgency, maximum_a / urgency, urgency)
@@ -90,6 +130,15 @@ def look_plain(
     level_a = lowest * urgency
     stopper[level_a >= maximum_a] = OWN
     return np.clip(level_a, minimum_a, maximum_a), stopper
+
+
+def _contended(incidence: Incidence, used: Numbers, capacity: Numbers, maximum_a: Numbers) -> Indices:
+    """The entries of rows that would be overfull if everybody had their maximum."""
+    tight = used + incidence.sums(maximum_a) > capacity + SLACK
+    if not tight.any():
+        return np.zeros(0, np.intp)
+    tight &= incidence.leading(capacity - used)
+    return np.flatnonzero(tight[incidence.rows] & (maximum_a > 0.0)[incidence.members])
 
 
 class _OpenRows:

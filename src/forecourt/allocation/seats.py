@@ -11,11 +11,14 @@ Guarantees, within one priority
 `controller.md` §3, 7.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from forecourt.allocation.compiled import Column
 from forecourt.allocation.filling import OWN, Tally
+
+Entries = tuple[tuple[int, float], ...]
+"""Rows, and what one ampere takes of each."""
 
 
 class Candidate(NamedTuple):
@@ -60,6 +63,89 @@ class Narrowed:
                 phasor=tuple(entry for entry in column.phasor if entry[0] in self._short),
             )
         return found
+
+
+class Narrowing:
+    """The same for many, kept while the same rows are short."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._short: list[int] | None = None
+        self._entries: list[Entries] = []
+
+    def entries(self, short: list[int]) -> list[Entries]:
+        """For each column the plain rows that are short, and what it takes of each."""
+        if short != self._short:
+            wanted = frozenset(short)
+            of: dict[int, Entries] = {}
+            for column in self._columns:
+                if column.number not in of:
+                    of[column.number] = tuple(entry for entry in column.plain if entry[0] in wanted)
+            self._short, self._entries = short, [of[column.number] for column in self._columns]
+        return self._entries
+
+
+class Queue(NamedTuple):
+    """Positions of those who want a seat, in the order in which they are asked."""
+
+    held: list[int]
+    """Whose minimum on time isn't over, as far as they aren't sure to fit."""
+    waiting: list[int]
+    over: list[int]
+
+
+def seat_many(
+    free: list[float],
+    taken: list[float],
+    capacity: Sequence[float],
+    entries: Sequence[Entries],
+    minimums_a: Sequence[float],
+    queue: Queue,
+) -> dict[int, Refusal]:
+    """The same as `take_seats` on plain rows: whom it refuses, by position.
+
+    `free` is what higher priorities took of each row, `taken` the same with those who surely have a seat;
+    it is changed. `capacity` allows for rounding.
+    """
+    refused: dict[int, Refusal] = {}
+    _ask(queue.held, free, taken, capacity, entries, minimums_a, refused)
+    with_held = taken.copy()
+    _ask(queue.waiting, free, taken, capacity, entries, minimums_a, refused, with_held)
+    _ask(queue.over, free, taken, capacity, entries, minimums_a, refused)
+    return refused
+
+
+def _ask(
+    those: list[int],
+    free: list[float],
+    taken: list[float],
+    capacity: Sequence[float],
+    entries: Sequence[Entries],
+    minimums_a: Sequence[float],
+    refused: dict[int, Refusal],
+    with_held: list[float] | None = None,
+) -> None:
+    """One after the other. `with_held`: those who are kept off by held seats alone have a place kept free."""
+    for k in those:
+        minimum_a, drawn = minimums_a[k], entries[k]
+        for row, weight in drawn:
+            if taken[row] + weight * minimum_a > capacity[row]:
+                break
+        else:
+            for row, weight in drawn:
+                taken[row] += weight * minimum_a
+            continue
+        for alone, weight in drawn:
+            if free[alone] + weight * minimum_a > capacity[alone]:
+                refused[k] = Refusal(alone, free[alone], True)
+                break
+        else:
+            refused[k] = Refusal(row, taken[row], False)
+            if with_held is not None and any(
+                with_held[row] + weight * minimum_a > capacity[row] for row, weight in drawn
+            ):
+                for row, weight in drawn:
+                    taken[row] += weight * minimum_a
 
 
 def take_seats(

@@ -40,6 +40,15 @@ MOST_S: Final = 86400.0
 
 MOST_THRIFT: Final = 4.0
 
+CAN_WAIT: Final = 0.25
+"""Who would get less than this part of its minimum can wait."""
+
+UNPLANNED_A: Final = 6.0
+"""Where others follow a plan, those without one count as if so much were planned for them."""
+
+REST: Final = 1e-4
+"""For whom nothing is planned, shares rise so slowly that they take what is left."""
+
 
 def urgency_of(laxity_s: float) -> float:
     """Of somebody who could wait for so long; `math.inf` where that isn't known."""
@@ -47,6 +56,11 @@ def urgency_of(laxity_s: float) -> float:
         return 1.0
     relative = (SOFT_S + NEUTRAL_S) / (SOFT_S + min(max(laxity_s, 0.0), MOST_S))
     return relative * relative * relative
+
+
+def plan_weight(planned_a: float | None, laxity_s: float) -> float:
+    """How fast a share rises where there is a plan: in proportion to it."""
+    return max(UNPLANNED_A if planned_a is None else planned_a, REST * urgency_of(laxity_s))
 
 
 def thrifts(leans: Sequence[float], known: Sequence[bool]) -> list[float]:
