@@ -247,6 +247,8 @@ class Station:
                 return await future
         finally:
             self._open.pop(message_id, None)
+            if future.done() and not future.cancelled():
+                future.exception()  # the sending may have failed before anybody waited for this
 
     async def _read(self, socket: Any) -> None:
         try:
