@@ -35,10 +35,12 @@ def test_the_page_verifies_signatures() -> None:
 
 
 async def test_the_page_s_client_runs(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = [block for block in blocks("python") if block.startswith("# client.py")]
+    codes = [block for block in blocks("python") if block.startswith(("# client.py", "# nouns.py"))]
+    assert len(codes) == 2
 
     def run() -> None:
-        exec(code, {"URL": house.url, "KEY": key_of(house)})
+        for code in codes:
+            exec(code, {"URL": house.url, "KEY": key_of(house)})
 
     async with house.station("CS-1") as station:
         await station.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})

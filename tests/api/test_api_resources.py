@@ -145,6 +145,8 @@ async def test_what_is_desired_and_what_drifts(house: House) -> None:
     body = {"desired": [{"ref": ref, "value": "60"}]}
     configuration = await house.ask("PATCH", "/stations/CS-1/configuration", 200, json=body)
     assert configuration["drift"] == [{"ref": ref, "desired": "60", "reported": None}]
+    (one,) = (await house.get("/stations/CS-1/variables?drifts=true"))["items"]
+    assert (one["ref"], one["value"], one["desired"], one["drifts"]) == (ref, None, "60", True)
     answers: dict[str, Any] = {
         "GetConfiguration": {"configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "300"}]},
         "ChangeConfiguration": {"status": "Accepted"},
@@ -157,6 +159,11 @@ async def test_what_is_desired_and_what_drifts(house: House) -> None:
 
         await house.eventually(in_place)
     query = "component=OCPPCommCtrlr&variable=HeartbeatInterval"
+    named = f"/stations/CS-1/variables?component={ref['component']}&variable={ref['variable']}"
+    (one,) = (await house.get(named))["items"]
+    assert (one["value"], one["desired"], one["outcome"], one["drifts"]) == ("60", "60", "Accepted", False)
+    assert (await house.get("/stations/CS-1/variables?component=Nothing"))["items"] == []
+    assert (await house.get("/stations/CS-1/variables?drifts=true"))["items"] == []
     await house.ask("DELETE", f"/stations/CS-1/configuration/desired?{query}", 204)
     await house.ask("DELETE", f"/stations/CS-1/configuration/desired?{query}", 404)
     await house.ask("DELETE", "/stations/CS-1/configuration/desired?component=C", 422)

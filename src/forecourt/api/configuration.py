@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from forecourt.api.authentication import CallerContext
 from forecourt.api.bodies import LARGEST_INTEGER, Asked, Number
-from forecourt.api.lists import shown
+from forecourt.api.lists import Filter, shown
 from forecourt.api.problems import documented
 from forecourt.csms import stations
 from forecourt.csms.records import Configuration
@@ -128,4 +128,64 @@ async def remove_desired(
     await stations.remove_desired_variable(context, station_id, ref)
 
 
-handlers = [get_configuration, set_desired, remove_desired]
+class VariableResource(msgspec.Struct, frozen=True, kw_only=True):
+    """A variable of a station: what it is, and what it shall be."""
+
+    ref: VariableRef
+    value: str | None
+    """As the station told it last; null: it hasn't, or won't."""
+    mutability: Mutability | None
+    """Null: the station hasn't told of it."""
+    reported_at: datetime | None
+    desired: str | None
+    """Null: nobody wishes anything."""
+    outcome: str | None
+    """The station's word on the last attempt to set it."""
+    drifts: bool
+    """It isn't as desired."""
+
+
+class VariableList(msgspec.Struct, frozen=True, kw_only=True):
+    """A station's variables, by component and name."""
+
+    items: tuple[VariableResource, ...]
+    next_cursor: str | None = None
+
+
+@get(
+    "/{station_id:str}/variables",
+    summary="A station's variables, one by one: reported, desired, drifting",
+    responses=documented(404),
+)
+async def list_variables(
+    context: CallerContext,
+    station_id: FromPath[str],
+    component: Filter = None,
+    variable: Filter = None,
+    drifts: FromQuery[bool | None] = None,
+) -> VariableList:
+    found = await stations.configuration(context, station_id)
+    told = {one.ref: one for one in found.reported}
+    wished = {one.ref: one for one in found.desired}
+    adrift = {one.ref for one in found.drift}
+    items = []
+    for ref in sorted({*told, *wished}, key=msgspec.json.encode):
+        unlike = component not in {None, ref.component} or variable not in {None, ref.variable}
+        if unlike or drifts not in {None, ref in adrift}:
+            continue
+        known, wish = told.get(ref), wished.get(ref)
+        items.append(
+            VariableResource(
+                ref=ref,
+                value=None if known is None else known.value,
+                mutability=None if known is None else known.mutability,
+                reported_at=None if known is None else known.reported_at,
+                desired=None if wish is None else wish.value,
+                outcome=None if wish is None else wish.outcome,
+                drifts=ref in adrift,
+            )
+        )
+    return VariableList(items=tuple(items))
+
+
+handlers = [get_configuration, set_desired, remove_desired, list_variables]
