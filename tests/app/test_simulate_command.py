@@ -1,5 +1,6 @@
 """`forecourt simulate` from the command line."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -29,9 +30,10 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_a_table_a_csv_and_a_picture(sessions: Path, tmp_path: Path) -> None:
-    table, picture = tmp_path / "power.csv", tmp_path / "power.svg"
-    code, out, _ = run(EXAMPLES / "caltech-acn.toml", sessions, "--csv", table, "--svg", picture, "--capacity-kw", 5)
+def test_a_table_a_csv_and_pictures(sessions: Path, tmp_path: Path) -> None:
+    table, picture, image = (tmp_path / f"power.{kind}" for kind in ("csv", "svg", "png"))
+    files = ["--csv", table, "--svg", picture, "--png", image]
+    code, out, _ = run(EXAMPLES / "caltech-acn.toml", sessions, *files, "--capacity-kw", 5)
     assert code == 0
     assert out.splitlines()[0] == "3 sessions, 26 kWh wanted"
     assert [line.split()[0] for line in out.splitlines()[2:]] == [
@@ -45,6 +47,7 @@ def test_a_table_a_csv_and_a_picture(sessions: Path, tmp_path: Path) -> None:
     ]
     assert table.read_text().startswith("time,unmanaged W,first-come W")
     assert picture.read_text().startswith("<svg")
+    assert image.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
 @pytest.mark.parametrize("site", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
@@ -66,6 +69,30 @@ def test_results_as_json_of_the_first_day(sessions: Path) -> None:
     assert result["sessions"] == result["met"] == 2
     assert result["cost"] == pytest.approx(10.5)
     assert result["overload_h"] == 0.0
+
+
+TOLD = """\
+arrival,departure,requested_energy (kWh),delivered_energy (kWh),station_id,session_id,estimated_departure,claimed
+2021-05-01 01:18:45-07:00,2021-05-01 05:52:36-07:00,60.0,10.5,CA-305,a,2021-05-01 02:20:45-07:00,True
+2021-05-01 06:33:14-07:00,2021-05-01 11:50:55-07:00,21.84,4.5,nowhere,b,,False
+"""
+CARBON = """\
+time,moer
+2021-04-30 00:00:00+00:00,0.25
+2021-05-01 12:00:00+00:00,0.5
+"""
+
+
+def test_sessions_as_drivers_told_them_and_carbon_over_time_are_read_as_they_are_published(tmp_path: Path) -> None:
+    sessions, carbon = tmp_path / "acn.csv.gz", tmp_path / "moer.csv.gz"
+    sessions.write_bytes(gzip.compress(TOLD.encode()))
+    carbon.write_bytes(gzip.compress(CARBON.encode()))
+    named = "even,real-time,planner"
+    code, out, _ = run(EXAMPLES / "caltech-acn.toml", sessions, "--carbon", carbon, "--algorithms", named, "--json")
+    assert code == 0
+    for result in json.loads(out):
+        assert (result["sessions"], result["met"]) == (2, 2), "what cars took then, not what drivers said"
+        assert result["carbon_kg"] == pytest.approx(10.5 * 0.25 + 4.5 * 0.5)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from forecourt.app.config import ConfigError
 from forecourt.app.running import Exit, fail
 from forecourt.app.site_file import load_site
 from forecourt.sim.judge import Result, Signals, base_w
-from forecourt.sim.power import power_over_time, power_picture
+from forecourt.sim.power import power_image, power_over_time, power_picture
 from forecourt.sim.series import Series, SeriesFileError, read_series
 from forecourt.sim.sessions import SessionFileError, read_sessions
 from forecourt.sim.simulation import ALGORITHMS, simulate, start_of, with_capacity
@@ -44,6 +44,7 @@ def command(
         Path | None, typer.Option("--csv", help="Write the charging power over time here, a column per algorithm.")
     ] = None,
     svg_file: Annotated[Path | None, typer.Option("--svg", help="Draw it here.")] = None,
+    png_file: Annotated[Path | None, typer.Option("--png", help="The same as PNG.")] = None,
 ) -> None:
     """Run recorded sessions through a site on virtual time, and compare what algorithms make of them.
 
@@ -83,6 +84,8 @@ def command(
                 csv.writer(file).writerows(power_over_time(courses, start))
         if svg_file is not None:
             svg_file.write_text(power_picture(courses, start), encoding="utf-8")
+        if png_file is not None:
+            png_file.write_bytes(power_image(courses, start))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror or error}", Exit.UNAVAILABLE)
     results = [run.result for run in runs.values()]
