@@ -109,4 +109,6 @@ export const deSites = {
   "its controller is not linked since {time}": "seine Steuerung ist seit {time} nicht verbunden",
   "{station} is told to stop. What it has begun to install already may still be installed.":
     "{station} wird gesagt, dass sie aufhören soll. Was sie schon zu installieren begann, kann dennoch installiert werden.",
+  "Sessions that begin there from now on get another tariff, or none; those that run keep it.":
+    "Sitzungen, die dort ab jetzt beginnen, bekommen einen anderen Tarif oder keinen; laufende behalten ihn.",
 } as const;

@@ -1,4 +1,4 @@
-import { Alert, Button, Checkbox, CopyButton, Group, Modal, Stack, TextInput } from "@mantine/core";
+import { Alert, Button, Checkbox, CopyButton, Group, Stack, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -6,6 +6,7 @@ import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
 import { Empty, PageHead, Pill, Shown } from "../parts/basics";
+import { Dialog } from "../parts/dialog";
 import { useDeed, useQuestion } from "../parts/outcome";
 import { Wide } from "../parts/wide";
 
@@ -132,7 +133,7 @@ function Make({ close }: { close: () => void }) {
     if (done !== undefined) setMade(done.key);
   }
   return (
-    <Modal opened onClose={close} title={t("Make a key")} closeButtonProps={{ "aria-label": t("Close") }}>
+    <Dialog close={close} title={t("Make a key")}>
       {made !== null ? (
         <Stack>
           <Alert color="orange">{t("This is shown once, and kept by nobody here: copy it now.")}</Alert>
@@ -167,6 +168,6 @@ function Make({ close }: { close: () => void }) {
           </Stack>
         </form>
       )}
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,10 +1,11 @@
-import { Alert, Button, CopyButton, Modal, MultiSelect, Select, Stack, Tabs, TextInput } from "@mantine/core";
+import { Alert, Button, CopyButton, MultiSelect, Select, Stack, Tabs, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useState } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
 import { Empty, PageHead, Pill } from "../parts/basics";
+import { Dialog } from "../parts/dialog";
 import { Pages, usePages } from "../parts/more";
 import { useDeed, useQuestion } from "../parts/outcome";
 import { Rows } from "../parts/rows";
@@ -49,7 +50,7 @@ export default function PeoplePage() {
 function Secret({ title, secret, close }: { title: string; secret: string; close: () => void }) {
   const { t } = useText();
   return (
-    <Modal opened onClose={close} title={title} closeButtonProps={{ "aria-label": t("Close") }}>
+    <Dialog close={close} title={title}>
       <Stack>
         <Alert color="orange">{t("This is shown once, and kept by nobody here: copy it now.")}</Alert>
         <pre className="frame">{secret}</pre>
@@ -57,7 +58,7 @@ function Secret({ title, secret, close }: { title: string; secret: string; close
           {({ copied, copy }) => <Button onClick={copy}>{copied ? t("Copied") : t("Copy")}</Button>}
         </CopyButton>
       </Stack>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Checkbox, Group, Modal, NumberInput, Select, Stack, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, Group, NumberInput, Select, Stack, TextInput } from "@mantine/core";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -7,6 +7,7 @@ import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
 import { useFleet } from "../live/fleet";
 import { Empty, PageHead, Pill, Shown } from "../parts/basics";
+import { Dialog } from "../parts/dialog";
 import { Pages, usePages } from "../parts/more";
 import { useDeed, useQuestion } from "../parts/outcome";
 import { useViewer } from "../session";
@@ -158,16 +159,25 @@ function TariffCard({ tariff, change }: { tariff: Tariff; change: () => void }) 
                     variant="transparent"
                     aria-label={t("Take away")}
                     onClick={() =>
-                      void deed(
-                        t("Take away"),
-                        () =>
-                          asked(
-                            api.DELETE("/api/v1/tariffs/{tariff_id}/assignments/{number}", {
-                              params: { path: { ...path, number: one.number } },
-                            }),
+                      ask({
+                        title: t("Take away"),
+                        what: t(
+                          "Sessions that begin there from now on get another tariff, or none; those that run keep it.",
+                        ),
+                        yes: t("Take away"),
+                        danger: true,
+                        deed: () =>
+                          deed(
+                            t("Take away"),
+                            () =>
+                              asked(
+                                api.DELETE("/api/v1/tariffs/{tariff_id}/assignments/{number}", {
+                                  params: { path: { ...path, number: one.number } },
+                                }),
+                              ),
+                            ["assignments"],
                           ),
-                        ["assignments"],
-                      )
+                      })
                     }
                   >
                     <IconTrash size={12} aria-hidden />
@@ -332,13 +342,7 @@ function Edit({ tariff, close }: { tariff: Tariff | null; close: () => void }) {
     if (done !== undefined) close();
   }
   return (
-    <Modal
-      opened
-      onClose={close}
-      size="xl"
-      title={tariff === null ? t("Make a tariff") : t("Change the tariff")}
-      closeButtonProps={{ "aria-label": t("Close") }}
-    >
+    <Dialog close={close} size="xl" title={tariff === null ? t("Make a tariff") : t("Change the tariff")}>
       <form onSubmit={submit}>
         <Stack>
           <Group grow>
@@ -445,6 +449,6 @@ function Edit({ tariff, close }: { tariff: Tariff | null; close: () => void }) {
           )}
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

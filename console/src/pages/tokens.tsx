@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Modal, NumberInput, Select, Stack, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Group, NumberInput, Select, Stack, TextInput, Tooltip } from "@mantine/core";
 import { IconPencil, IconPlus, IconTrash } from "@tabler/icons-react";
 import { type FormEvent, useMemo, useState } from "react";
 import { Link } from "react-router";
@@ -6,6 +6,7 @@ import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
 import { Empty, PageHead, Pill } from "../parts/basics";
+import { Dialog } from "../parts/dialog";
 import { Pages, usePages } from "../parts/more";
 import { useDeed, useQuestion } from "../parts/outcome";
 import { useViewer } from "../session";
@@ -195,12 +196,7 @@ function Edit({ token, close }: { token: Token | null; close: () => void }) {
     if (done !== undefined) close();
   }
   return (
-    <Modal
-      opened
-      onClose={close}
-      title={token === null ? t("Enter a token") : t("Change the token")}
-      closeButtonProps={{ "aria-label": t("Close") }}
-    >
+    <Dialog close={close} title={token === null ? t("Enter a token") : t("Change the token")}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput
@@ -245,7 +241,7 @@ function Edit({ token, close }: { token: Token | null; close: () => void }) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Textarea } from "@mantine/core";
+import { Button, Group, Stack, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useParams } from "react-router";
@@ -8,6 +8,7 @@ import { type Text, useText } from "../i18n/text";
 import { serverNow } from "../live/clock";
 import { Empty, PageHead, Pill, Shown } from "../parts/basics";
 import { Curves } from "../parts/curves";
+import { Dialog } from "../parts/dialog";
 import { useLive } from "../parts/more";
 import { PATIENCE, useDeed, useQuestion } from "../parts/outcome";
 import { type Transaction, TransactionMarks } from "../parts/transaction-table";
@@ -237,7 +238,7 @@ function Reason({ id, what, close }: { id: number; what: "release" | "void"; clo
     if (done) close();
   }
   return (
-    <Modal opened onClose={close} title={title} closeButtonProps={{ "aria-label": t("Close") }}>
+    <Dialog close={close} title={title}>
       <form onSubmit={submit}>
         <Stack>
           <p className="small">
@@ -257,7 +258,7 @@ function Reason({ id, what, close }: { id: number; what: "release" | "void"; clo
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,6 +1,6 @@
-import { Button, Group, Modal, Stack } from "@mantine/core";
+import { Button, Group, Stack } from "@mantine/core";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { useText } from "../i18n/text";
+import { Dialog } from "./dialog";
 
 /** A form that is open until what it asks for is done. `submit` gives undefined when it wasn't. */
 export function Sheet({
@@ -16,7 +16,6 @@ export function Sheet({
   submit: () => Promise<unknown>;
   children: ReactNode;
 }) {
-  const { t } = useText();
   const [busy, setBusy] = useState(false);
   async function go(event: FormEvent) {
     event.preventDefault();
@@ -26,7 +25,7 @@ export function Sheet({
     if (done !== undefined) close();
   }
   return (
-    <Modal opened onClose={close} title={title} closeButtonProps={{ "aria-label": t("Close") }}>
+    <Dialog close={close} title={title}>
       <form onSubmit={go}>
         <Stack>
           {children}
@@ -37,6 +36,6 @@ export function Sheet({
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

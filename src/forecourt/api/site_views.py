@@ -108,7 +108,7 @@ def _evses(tree: Site, readings: dict[tuple[str, int], EvseReading]) -> list[Sit
                 lines=tuple(str(line) for line in lines),
                 minimum_a=point.minimum_a,
                 maximum_a=point.maximum_a,
-                priority=point.priority,
+                priority=point.priority if told is None or told.priority is None else told.priority,
                 state=None if told is None else told.state,
                 power_w=None if told is None else told.power_w,
                 current_a=None if told is None else told.current_a,

@@ -35,7 +35,7 @@ def readings(controller: Controller, now: Now) -> Readings:
             )
             for node in status.nodes
         ),
-        evses=tuple(_evse(one, now) for one in status.evses),
+        evses=tuple(_evse(one, controller.surroundings.by_hand.priority(one.key), now) for one in status.evses),
         surplus_w=round(status.surplus_w, 1),
         pv_w=_watts(status.pv_w),
         battery_w=_watts(status.battery_w),
@@ -76,7 +76,7 @@ def plan_told(controller: Controller, now: Now) -> PlanTold | None:
     )
 
 
-def _evse(one: EvseStatus, now: Now) -> EvseReading:
+def _evse(one: EvseStatus, priority: int | None, now: Now) -> EvseReading:
     return EvseReading(
         station_id=one.key.station_id,
         evse_id=one.key.evse_id,
@@ -88,6 +88,7 @@ def _evse(one: EvseStatus, now: Now) -> EvseReading:
         why=one.why,
         mode=one.mode.value,
         by_hand_a=one.by_hand_a,
+        priority=priority,
         maximum_a=one.maximum_a,
         departs_at=None if one.departs_s is None else now.at + timedelta(seconds=round(one.departs_s)),
         remaining_wh=None if one.remaining_wh is None else round(one.remaining_wh, 1),

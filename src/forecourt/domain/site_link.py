@@ -58,6 +58,8 @@ class EvseReading(Said, frozen=True, kw_only=True):
     why: str = ""
     mode: str = "fast"
     by_hand_a: float | None = None
+    priority: int | None = None
+    """Set by hand; None: as the site's file says."""
     maximum_a: float = 0.0
     departs_at: datetime | None = None
     remaining_wh: float | None = None

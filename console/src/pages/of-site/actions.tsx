@@ -1,9 +1,10 @@
-import { Button, Code, Menu, Modal, Select, Stack, TextInput } from "@mantine/core";
+import { Button, Code, Menu, Select, Stack, TextInput } from "@mantine/core";
 import { IconChevronDown } from "@tabler/icons-react";
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import { api, asked } from "../../api/client";
 import { useText } from "../../i18n/text";
+import { Dialog } from "../../parts/dialog";
 import { useDeed, useQuestion } from "../../parts/outcome";
 import { Sheet } from "../../parts/sheet";
 import type { Site } from "../../parts/single-line";
@@ -64,17 +65,12 @@ export function SiteActions({ site }: { site: Site }) {
       </Menu>
       {editing && <Edit site={site} close={() => edit(false)} />}
       {key !== null && (
-        <Modal
-          opened
-          onClose={() => setKey(null)}
-          title={t("A new key")}
-          closeButtonProps={{ "aria-label": t("Close") }}
-        >
+        <Dialog close={() => setKey(null)} title={t("A new key")}>
           <Stack>
             <p>{t("Give this key to the site's controller, as [site_link] key. It is shown this once.")}</p>
             <Code block>{key}</Code>
           </Stack>
-        </Modal>
+        </Dialog>
       )}
     </>
   );

@@ -169,6 +169,6 @@ function numberOf(entered: string | number): number | null {
 
 /** As an input of type datetime-local wants it: in the viewer's zone. */
 function wallClock(instant: string): string {
-  const at = new Date(instant);
+  const at = new Date(Math.round(Date.parse(instant) / 60_000) * 60_000);
   return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

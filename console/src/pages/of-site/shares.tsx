@@ -73,7 +73,7 @@ function Table({
               <Link className="link" to={`/stations/${encodeURIComponent(evse.station_id)}`}>
                 {evse.evse}
               </Link>
-              <div className="faint small">
+              <div className="faint small still">
                 {evse.node} · {evse.lines.join(" ")}
               </div>
             </td>
@@ -86,13 +86,13 @@ function Table({
               {evse.why ?? "–"}
               {plans.get(evse.evse) !== undefined && <div className="faint small">{plans.get(evse.evse)}</div>}
             </td>
-            <td>
+            <td className="still">
               {evse.remaining_wh === null && evse.departs_at === null && <span className="faint">–</span>}
               {evse.remaining_wh !== null && (
                 <div>{t("still {energy}", { energy: format.energy(evse.remaining_wh) })}</div>
               )}
               {evse.departs_at !== null && (
-                <div className="faint small">{t("until {time}", { time: format.time(evse.departs_at) })}</div>
+                <div className="faint small">{t("until {time}", { time: format.time(minuteOf(evse.departs_at)) })}</div>
               )}
             </td>
             <td>
@@ -121,4 +121,9 @@ function Table({
       </tbody>
     </table>
   );
+}
+
+/** The controller reckons in seconds from now: to the minute, it stands still. */
+function minuteOf(instant: string): number {
+  return Math.round(Date.parse(instant) / 60_000) * 60_000;
 }

@@ -1,10 +1,11 @@
-import { Button, Group, Modal, NumberInput, Select, Stack, TextInput } from "@mantine/core";
+import { Button, Group, NumberInput, Select, Stack, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, asked, type Schemas } from "../../api/client";
 import { useFormat } from "../../i18n/format";
 import { type Text, useText } from "../../i18n/text";
 import { fleet } from "../../live/fleet";
+import { Dialog } from "../../parts/dialog";
 import { useDeed } from "../../parts/outcome";
 import { useViewer } from "../../session";
 import { useLocations } from "../overview";
@@ -127,7 +128,7 @@ function Edit({ station, close }: { station: Station; close: () => void }) {
     close();
   }
   return (
-    <Modal opened onClose={close} title={t("Change the station")} closeButtonProps={{ "aria-label": t("Close") }}>
+    <Dialog close={close} title={t("Change the station")}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput
@@ -161,6 +162,6 @@ function Edit({ station, close }: { station: Station; close: () => void }) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,9 +1,10 @@
-import { Button, Group, Menu, Modal, NumberInput, Select, Stack, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, Menu, NumberInput, Select, Stack, Textarea, TextInput } from "@mantine/core";
 import { IconChevronDown, IconPlayerPlay, IconPlayerStop } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
 import { api, asked, type Schemas } from "../../api/client";
 import { type Text, useText } from "../../i18n/text";
 import { fleet, placesOf, useEntry } from "../../live/fleet";
+import { Dialog } from "../../parts/dialog";
 import { PATIENCE, useDeed, useQuestion } from "../../parts/outcome";
 import { useViewer } from "../../session";
 
@@ -260,7 +261,7 @@ function Sheet({
     if (done !== undefined) close();
   }
   return (
-    <Modal opened onClose={close} title={t(title)} closeButtonProps={{ "aria-label": t("Close") }}>
+    <Dialog close={close} title={t(title)}>
       <form onSubmit={go}>
         <Stack>
           {children}
@@ -271,7 +272,7 @@ function Sheet({
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Group, Modal, Stack, Switch, TextInput, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Group, Stack, Switch, TextInput, Tooltip } from "@mantine/core";
 import { IconPencil, IconRefresh, IconX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useMemo, useState } from "react";
@@ -6,6 +6,7 @@ import { api, asked, type Schemas } from "../../api/client";
 import { useFormat } from "../../i18n/format";
 import { useText } from "../../i18n/text";
 import { Empty, Pill, Shown } from "../../parts/basics";
+import { Dialog } from "../../parts/dialog";
 import { useLive } from "../../parts/more";
 import { PATIENCE, useDeed } from "../../parts/outcome";
 import { Wide } from "../../parts/wide";
@@ -233,12 +234,7 @@ function Change({ id, row, close }: { id: string; row: Row; close: () => void })
     if (done !== undefined) close();
   }
   return (
-    <Modal
-      opened
-      onClose={close}
-      title={t("Change {name}", { name: row.key })}
-      closeButtonProps={{ "aria-label": t("Close") }}
-    >
+    <Dialog close={close} title={t("Change {name}", { name: row.key })}>
       <form onSubmit={submit}>
         <Stack>
           <TextInput
@@ -260,6 +256,6 @@ function Change({ id, row, close }: { id: string; row: Row; close: () => void })
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
