@@ -180,9 +180,12 @@ def test_the_heartbeat_interval_of_the_boot_is_limited_to_300_s(given_s: int) ->
     assert json.loads(passing.to_station()[0])[2]["interval"] == 300
 
 
-@pytest.mark.parametrize("key", ["MeterValuesSampledData", "AuthorizationKey", "SecurityProfile"])
+@pytest.mark.parametrize(
+    "key", ["MeterValuesSampledData", "AuthorizationKey", "SecurityProfile", "BackendURL", "OCPP.CentralSystemUrl"]
+)
 def test_keys_that_cannot_be_changed(key: str) -> None:
-    """MeterValuesSampledData; and, as the text on encryption has it, no update of the AuthorizationKey."""
+    """MeterValuesSampledData; and, as the text on encryption has it, no update of the AuthorizationKey. Nor where the
+    station's CSMS is: that is the controller."""
     assert set_key(way(), key, "x" * 20) == ([], [[3, "k", {"status": "Rejected"}]])
 
 

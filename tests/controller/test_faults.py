@@ -65,7 +65,10 @@ BROKEN: dict[str, tuple[dict[str, Any], Trouble]] = {
     "lease ignored": ({"make": broken_rules.without_leases}, Trouble(link_s=800.0)),
     "a lost station counts as fallen back": ({"make": broken_rules.lost_is_gone}, Trouble(link_s=800.0)),
     "timeout counted as new": ({"make": broken_rules.silence_is_consent}, Trouble(drop=0.3)),
-    "refusal counted as new": ({"make": broken_rules.refusal_is_consent}, Trouble(reject=0.3, meter_s=1000.0)),
+    "refusal counted as new": (
+        {"make": broken_rules.refusal_is_consent},
+        Trouble(reject=0.3, meter_s=200.0, slow_cars=0.0),
+    ),
     "restart forgets exposures": ({"remember": broken_rules.forgotten}, Trouble(kill_s=900.0)),
     "skew ignored": ({"settings": ControllerSettings(lease_grace_s=1e-3)}, Trouble(link_s=800.0, skew_s=600.0)),
 }

@@ -3,7 +3,8 @@
 Guarantees
 * A boot is accepted only when both the CSMS and the controller accept it; the interval is the smaller of the two, at
   most `policy.HIGHEST_HEARTBEAT_INTERVAL_S` (`controller.md` §1).
-* A variable that the key rules refuse is Rejected without reaching the station; a number above its bound is lowered.
+* A variable that the key rules refuse, or that would send the station elsewhere than to the controller, is Rejected
+  without reaching the station; a number above its bound is lowered.
 * A password for the upstream link ends here, where the controller has one of its own there.
 * A remote start passes without its charging profile, which becomes a constraint.
 """
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from forecourt.controller.policy import HIGHEST_HEARTBEAT_INTERVAL_S, KeyRule
+from forecourt.controller.policy import HIGHEST_HEARTBEAT_INTERVAL_S, KeyRule, names_the_csms
 from forecourt.domain.events import BootAnswer
 from forecourt.domain.requests import RequestStartTransaction, SetVariables, SetVariablesAnswer
 from forecourt.domain.station import RegistrationStatus
@@ -39,7 +40,7 @@ def filtered(request: SetVariables, rules: Iterable[KeyRule]) -> SetVariables | 
     refused = []
     for setting in request.settings:
         rule = table.get(_place(setting.ref))
-        if rule is not None and rule.refused:
+        if (rule is not None and rule.refused) or (rule is None and names_the_csms(setting.ref.variable)):
             refused.append(VariableSetResult(setting.ref, SetVariableStatus.REJECTED, "set by the local controller"))
         elif rule is not None and rule.highest is not None and _above(setting.value, rule.highest):
             passed.append(msgspec.structs.replace(setting, value=str(rule.highest)))

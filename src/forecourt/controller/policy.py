@@ -7,6 +7,7 @@ Guarantees
 * What is only relayed is never decoded to be re-encoded: the table says who decides, the relay passes the bytes.
 """
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -106,7 +107,6 @@ _CSMS_TALK: Final = (
     "SetDisplayMessage",
     "SetMonitoringBase",
     "SetMonitoringLevel",
-    "SetNetworkProfile",
     "SetVariableMonitoring",
     "SignedUpdateFirmware",
     "TriggerMessage",
@@ -124,6 +124,7 @@ FULL: Final[Policy] = {
     (Direction.FROM_CSMS, "SetVariables"): Verdict.FILTER,
     (Direction.FROM_CSMS, "RemoteStartTransaction"): Verdict.FILTER,
     (Direction.FROM_CSMS, "RequestStartTransaction"): Verdict.FILTER,
+    (Direction.FROM_CSMS, "SetNetworkProfile"): Verdict.REJECT,
     (Direction.FROM_CSMS, "SetChargingProfile"): Verdict.TAKE_IN,
     (Direction.FROM_CSMS, "ClearChargingProfile"): Verdict.TAKE_IN,
     (Direction.FROM_CSMS, "GetCompositeSchedule"): Verdict.TAKE_IN,
@@ -159,6 +160,16 @@ class KeyRule(msgspec.Struct, frozen=True):
     """It is about the link between controller and CSMS, where the controller has a password of its own there."""
     highest: int | None = None
     """A larger number is set to this."""
+
+
+_OF_THE_CSMS: Final = re.compile(
+    r"(backend|back-end|central\W?system|csms|ocpp|server)[\w.\- ]*(url|uri|address|host|endpoint|port)$", re.IGNORECASE
+)
+
+
+def names_the_csms(variable: str) -> bool:
+    """Whether a variable, a vendor's own, seems to say where the station's CSMS is."""
+    return _OF_THE_CSMS.search(variable) is not None
 
 
 HIGHEST_HEARTBEAT_INTERVAL_S: Final = 300

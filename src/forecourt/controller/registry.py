@@ -29,6 +29,8 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
     subprotocol: str | None = None
     identity: StationIdentity | None = None
     accepted_at: datetime | None = None
+    sample_interval_s: int | None = None
+    """How often the CSMS wants readings; None: it has not said."""
     credential: str | None = None
     """A digest of what it last showed, and the CSMS let in."""
 
@@ -75,6 +77,10 @@ class Registry:
         told = msgspec.structs.replace(known, subprotocol=subprotocol, credential=credential)
         if told != known:
             self._put(station_id, told)
+
+    def wants_samples(self, station_id: str, interval_s: int) -> None:
+        """The CSMS has said how often it wants readings, and the station has agreed."""
+        self._put(station_id, msgspec.structs.replace(self.of(station_id), sample_interval_s=interval_s))
 
     def is_accepted(self, station_id: str, at: datetime) -> bool:
         """Whether the CSMS has accepted it, not too long ago."""

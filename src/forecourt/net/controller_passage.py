@@ -7,6 +7,7 @@ Guarantees (`controller.md` §1)
   one, which only a registered station does (OCPP 1.6 §4.2).
 * When the upstream is gone the stand-in answers (`autonomy`), or a call stays unanswered, as it would on a broken
   direct connection (`strict`); also one that was under way.
+* Readings that are more than the CSMS asked for, because the control wants them, end here (`sampling`).
 * What the CSMS says of tokens is remembered: its answers, local lists that the station took, remote starts.
 """
 
@@ -19,11 +20,13 @@ from forecourt.controller.controller import Controller
 from forecourt.controller.effects import AskStation, Effect
 from forecourt.controller.passage import agreed_boot, filtered, new_password, without_profile
 from forecourt.controller.policy import KEY_RULES, PRESETS, Direction, KeyRule, Policy, Verdict, verdict
+from forecourt.controller.sampling import INTERVAL, Sampling
 from forecourt.controller.site_memory import SiteMemory
 from forecourt.dialect.port import Dialect, Inexpressible, StationCall, Untranslatable
 from forecourt.dialect.transaction_ids import in_answer, in_call, in_payload
 from forecourt.domain.clock import Now
 from forecourt.domain.events import (
+    Acknowledged,
     BootAnswer,
     HeartbeatAnswer,
     HeartbeatSent,
@@ -73,6 +76,8 @@ _REMEMBERED_CALLS: Final = 64
 
 _NOTHING: Final = b"{}"
 
+_TAKEN: Final = (SetVariableStatus.ACCEPTED, SetVariableStatus.REBOOT_REQUIRED)
+
 
 class Passage:
     """See the module. `new_password` is called with one that the CSMS has set for the upstream link; it says whether
@@ -98,6 +103,7 @@ class Passage:
         preset = controller.settings.preset
         self._policy: Policy = PRESETS[preset]
         self._key_rules: tuple[KeyRule, ...] = KEY_RULES[preset]
+        self._sampling = Sampling(controller.settings, memory.registry.of(station_id).sample_interval_s)
         self._said: dict[str, StationCall] = {}
         """What the station said in calls whose answer the controller wants to see, by message id."""
         self._starts: dict[str, tuple[int | None, ChargingProfile]] = {}
@@ -233,7 +239,12 @@ class Passage:
     def _registered(self, now: Now) -> list[Effect]:
         self.registered = True
         self._greeted_at_s = None
-        return self._controller.station_ready(self.station_id, now)
+        effects = self._controller.station_ready(self.station_id, now)
+        setting = self._sampling.setting()
+        if setting is not None:
+            message = self.dialect.encode_request(setting)
+            self.relay.call(Side.STATION, message.action, message.payload, now.protocol_s, token=INTERVAL)
+        return effects
 
     def _judge_station_call(self, call: CallReceived, said: StationCall | None, now: Now) -> None:
         decision = verdict(self._policy, Direction.FROM_STATION, call.action)
@@ -245,6 +256,9 @@ class Passage:
             return
         if decision is Verdict.ANSWER:
             self.relay.answer_locally(Side.STATION, call, _NOTHING)
+            return
+        if isinstance(said, Notice) and self._sampling.is_surplus(said):
+            self.relay.answer_locally(Side.STATION, call, self.dialect.encode_call_answer(said, Acknowledged()))
             return
         if _boot_in(said) is None and self.stand_in.takes(call, said, now):
             return
@@ -422,6 +436,7 @@ class Passage:
             payload = self.dialect.encode_request_answer(request, passing)
             self.relay.answer_locally(Side.CSMS, call, payload)
             return
+        passing = self._sampling.as_it_passes(passing)
         altered = None if passing is request else self.dialect.encode_request(passing).payload
         self._pass_down(call, now, altered)
 
@@ -441,10 +456,16 @@ class Passage:
         start = self._starts.pop(call.message_id, None)
         try:
             request = self.dialect.decode_request(call.action, call.payload, strict=False).value
-            if not isinstance(request, RequestStartTransaction | SendLocalList | ClearCache):
+            if not isinstance(request, RequestStartTransaction | SendLocalList | ClearCache | SetVariables):
                 return []
             told = self.dialect.decode_request_answer(request, answer.payload).value
         except Untranslatable:
+            return []
+        if isinstance(request, SetVariables):
+            if isinstance(told, SetVariablesAnswer) and all(one.outcome in _TAKEN for one in told.results):
+                asked_s = self._sampling.agreed(request)
+                if asked_s is not None:
+                    self._memory.registry.wants_samples(self.station_id, asked_s)
             return []
         if not isinstance(told, StartAnswer | RequestAnswer) or told.outcome is not RequestStatus.ACCEPTED:
             return []
