@@ -91,7 +91,9 @@ class Forgetting:
     def write(self, unit: Callable[[Any], Any]) -> "asyncio.Future[Any]":
         return self._done(unit(self))
 
-    def submit(self, unit: Callable[[Any], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+    def submit(
+        self, unit: Callable[[Any], Any], done: Callable[[Any, BaseException | None], None], _station: int | None = None
+    ) -> None:
         done(unit(self), None)
 
     def read(self, query: Callable[[Any], Any]) -> "asyncio.Future[Any]":

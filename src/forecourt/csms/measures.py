@@ -120,7 +120,8 @@ class Measures:
         if histogram is None:
             action = self._name(action, self.answer_s)
             histogram = self.answer_s.setdefault(action, Histogram())
-        histogram.observe(seconds)
+        histogram.counts[bisect_left(histogram.bounds, seconds)] += 1
+        histogram.total += seconds
         key = ("in", action, outcome)
         self.calls[key] = self.calls.get(key, 0) + 1
 

@@ -438,8 +438,11 @@ class Store(Protocol):
         """
         ...
 
-    def submit(self, unit: Callable[[Books], Any], done: Done) -> None:
-        """The same for whoever needs no future: `done` is called on the event loop after the commit, or the failure."""
+    def submit(self, unit: Callable[[Books], Any], done: Done, station_number: int | None = None) -> None:
+        """The same for whoever needs no future: `done` is called on the event loop after the commit, or the failure.
+
+        `station_number`: of the station that it is about, where there is one.
+        """
         ...
 
     def read(self, query: Callable[[Books], T]) -> "asyncio.Future[T]":

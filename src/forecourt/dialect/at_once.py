@@ -69,16 +69,19 @@ class AtOnce:
         return None if meant is None else Heard(call.message_id, self._action, meant, self._reply)
 
 
-class Known(dict[K, V]):
-    """What certain words mean: learnt by `learn` when they are first seen; a bounded number of them."""
+class Known(dict[K, V | None]):
+    """What certain words mean: learnt by `learn` when they are first seen; a bounded number of them.
 
-    def __init__(self, learn: Callable[[K], V]) -> None:
+    Words that mean nothing (None) are not remembered: they could be of any length.
+    """
+
+    def __init__(self, learn: Callable[[K], V | None]) -> None:
         super().__init__()
         self._learn = learn
 
-    def __missing__(self, key: K) -> V:
+    def __missing__(self, key: K) -> V | None:
         found = self._learn(key)
-        if len(self) < _MOST_KNOWN:
+        if found is not None and len(self) < _MOST_KNOWN:
             self[key] = found
         return found
 

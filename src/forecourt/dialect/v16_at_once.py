@@ -74,7 +74,7 @@ def _kind_of(words: _Words) -> _Kind | None:
     return kind if EXPONENTS.get((kind.measurand, said_unit)) == 0 else None
 
 
-_KINDS: Final[Known[_Words, _Kind | None]] = Known(_kind_of)
+_KINDS: Final[Known[_Words, _Kind]] = Known(_kind_of)
 
 
 def _meter_values(wire: _MeterValues) -> Notice | None:

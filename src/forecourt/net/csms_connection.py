@@ -126,6 +126,7 @@ class CsmsSession:
             capabilities=self._dialect.capabilities,
         )
         self._registration = station.registration
+        self._keeps_frames = self._context.settings.keep_messages
         self._strict = not self._context.settings.lenient_decoding
         # How much is taken in ahead is bounded by not reading on; what was read before that is no reason to refuse.
         self._peer = Peer(self._dialect.rules, self._context.new_id, max_open_incoming=_MOST_OPEN)
@@ -170,7 +171,7 @@ class CsmsSession:
     def message(self, data: bytes, /) -> None:
         """One whole text message."""
         now = self._context.clock.now()
-        if self._context.settings.keep_messages:
+        if self._keeps_frames:
             self._log(Direction.IN, data)
         if not self._takes_at_once(data, now):
             self._heard(self._peer.receive(data, now.protocol_s), now)
@@ -212,6 +213,7 @@ class CsmsSession:
         self._context.store.submit(
             router.unit_of(self._context, self._station, heard.call, now.at),
             partial(self._taken_at_once, heard, time.perf_counter()),
+            self._station.number,
         )
         return True
 
@@ -286,7 +288,8 @@ class CsmsSession:
                 taking = self._server.run(router.take(self._context, self._station, call))
                 taking.add_done_callback(partial(_tell, done))
             else:
-                self._context.store.submit(router.unit_of(self._context, self._station, call, at), done)
+                unit = router.unit_of(self._context, self._station, call, at)
+                self._context.store.submit(unit, done, self._station.number)
         if not self._reading and not self._over and len(self._inbox) * 2 <= self._context.settings.inbox:
             self._reading = True
             self._connection.resume_reading()
@@ -504,7 +507,7 @@ class CsmsSession:
             self._send(frame)
 
     def _send(self, frame: bytes) -> None:
-        if self._context.settings.keep_messages:
+        if self._keeps_frames:
             self._log(Direction.OUT, frame)
         self._connection.send(frame)
 

@@ -1,5 +1,6 @@
 """All books on one connection, and what they leave for the end of a batch. See `csms.ports.Books`."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -96,7 +97,15 @@ class SqlBooks:
         self.stations.flush(whole=whole)
         return self.events.take()
 
-    def committed(self, *, keep: bool) -> None:
-        """What was flushed is in the database. `keep`: nobody else writes to it, so what is known stays true."""
-        self.transactions.committed(keep=keep)
-        self.stations.committed(keep=keep)
+    def committed(self, *, keep: bool, version: int | None = None) -> None:
+        """What was flushed is in the database. `keep`: nobody else writes to it, so what is known stays true.
+
+        `version`: what PostgreSQL calls the transaction in its rows.
+        """
+        self.transactions.committed(keep=keep, version=version)
+        self.stations.committed(keep=keep, version=version)
+
+    def prove(self, stations: Collection[int]) -> None:
+        """These stations will be asked for: what is remembered of them is believed as far as it is still so."""
+        self.transactions.prove(stations)
+        self.stations.prove(stations)

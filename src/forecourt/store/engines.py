@@ -7,6 +7,7 @@ Guarantees
 * Times are in UTC on every connection.
 """
 
+import sqlite3
 from enum import StrEnum
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from sqlalchemy.pool import NullPool
 _POSTGRESQL: Final = ("postgresql", "postgres")
 _CONFLICTS: Final = ("40001", "40P01", "23505")
 """serialization_failure, deadlock_detected; unique_violation: entered by somebody else since we looked."""
-_GONE: Final = ("08", "57P", "53300", "58")
-"""Connection exceptions; shut down, crashed, starting; too many connections; system errors such as a lost disk."""
+_GONE: Final = ("08", "57P", "53100", "53300", "58")
+"""Connection exceptions; shut down, crashed, starting; a full disk; too many connections; system errors such as a lost
+disk."""
 
 _WRITABLE: Final = text("SELECT pg_logical_emit_message(true, 'forecourt', 'writable')")
 
@@ -29,7 +31,7 @@ class Passing(StrEnum):
     CONFLICT = "conflict"
     """Somebody else has changed the same at the same time."""
     GONE = "gone"
-    """There is no connection to the database."""
+    """There is no connection to the database, or no room on its disk."""
 
 
 def make_engine(url: str) -> Engine:
@@ -99,6 +101,8 @@ def is_postgresql(connection: Connection | Engine) -> bool:
 def passing(error: BaseException) -> Passing | None:
     """What kind of passing trouble `error` is; None if it would come again."""
     raised = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(raised, sqlite3.Error):
+        return Passing.GONE if getattr(raised, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL else None
     if not type(raised).__module__.startswith("psycopg"):
         return None
     state: str | None = getattr(raised, "sqlstate", None)

@@ -4,17 +4,17 @@ Guarantees
 * A changed record is written before the commit, and before anything else looks for its like in the database; of what is
   there already, only what has changed. What may be written soon may be written with a later commit.
 * What a unit changed is undone with the unit. After a batch that failed nothing is remembered.
-* What is kept is bounded, and is right only while nobody else writes: a database that others write to as well forgets
-  everything with each commit.
+* What is kept is bounded. Where others write to the database as well it is in doubt after each commit, and is believed
+  again in a later transaction only by proof that its row is the very version that was written here.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
 
-_MOST: Final = 50_000
+MOST_KEPT: Final = 50_000
 
 
 class Kept(Generic[K, R]):
@@ -27,6 +27,11 @@ class Kept(Generic[K, R]):
         self._changed: dict[K, None] = {}
         self._soon: dict[K, None] = {}
         self._undo: list[tuple[K, bool, R | None]] = []
+        self._versions: dict[K, int] = {}
+        """Of rows that were written here: which transaction of the database did."""
+        self._doubtful: dict[K, R] = {}
+        self.taken: dict[K, R] = {}
+        """What was written in this batch."""
 
     def __contains__(self, key: K) -> bool:
         return key in self._records
@@ -56,7 +61,7 @@ class Kept(Generic[K, R]):
         Not `whole`: what may be written later is left, unless memory is short.
         """
         changed, self._changed = self._changed, {}
-        if whole or len(self._records) > _MOST:
+        if whole or len(self._records) > MOST_KEPT:
             changed |= self._soon
             self._soon = {}
         elif changed:
@@ -67,7 +72,7 @@ class Kept(Generic[K, R]):
             record = self._records.get(key)
             if record is not None:
                 taken.append((key, self._written.get(key), record))
-                self._written[key] = record
+                self._written[key] = self.taken[key] = record
         return taken
 
     @property
@@ -87,12 +92,29 @@ class Kept(Generic[K, R]):
                 self._changed.pop(key, None)
                 self._soon.pop(key, None)
 
-    def committed(self, *, keep: bool) -> None:
-        """The batch is in the database; `keep` False: somebody else may write next."""
+    def committed(self, *, keep: bool, version: int | None = None) -> None:
+        """The batch is in the database; `keep` False: somebody else may write next.
+
+        `version`: what PostgreSQL calls the transaction that has just been committed.
+        """
         self._undo.clear()
-        if not keep or len(self._records) > _MOST:
+        if not keep or len(self._records) > MOST_KEPT:
             self._records.clear()
             self._written.clear()
+        if version is not None:
+            if len(self._doubtful) > MOST_KEPT:
+                self._doubtful.clear()
+                self._versions.clear()
+            for key, record in self.taken.items():
+                self._doubtful[key] = record
+                self._versions[key] = version
+        self.taken.clear()
+
+    def prove(self, versions: Iterable[tuple[K, int]]) -> None:
+        """By which transactions rows were written, as the one that begins now sees them."""
+        for key, version in versions:
+            if self._versions.get(key) == version and key not in self._records:
+                self._records[key] = self._written[key] = self._doubtful[key]
 
     def forget(self, key: K) -> None:
         """It won't be needed again."""

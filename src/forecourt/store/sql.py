@@ -82,12 +82,12 @@ class SqlStore:
             self._jobs.put(Job(unit, partial(_settle, future)))
         return future
 
-    def submit(self, unit: Callable[[Books], Any], done: Done) -> None:
+    def submit(self, unit: Callable[[Books], Any], done: Done, station_number: int | None = None) -> None:
         """Run `unit`; `done` after the commit, never before this has returned."""
         if self._closed or self._failed:
             self._loop.call_soon(done, None, StoreUnavailable(self._why_not()))
         else:
-            self._jobs.put(Job(unit, done))
+            self._jobs.put(Job(unit, done, station_number))
 
     def _why_not(self) -> str:
         return "the store is closed" if self._closed else "the books can't be written any more"

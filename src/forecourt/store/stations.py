@@ -1,6 +1,6 @@
 """Stations, connectors, places and configuration in SQL. See `csms.ports.StationBooks`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,6 +25,9 @@ _BY_NUMBER: Final = _STATION.select().where(stations.c.number == bindparam("key"
 _BY_IDENTITY: Final = _STATION.select().where(stations.c.id == bindparam("key"))
 _TOUCH: Final = Updates(stations, ("last_seen_at", "clock_drift_s", "number"), kept=("clock_drift_s",))
 _SAVE: Final = Upserts(connectors, _CONNECTOR.stored)
+_VERSIONS: Final = (
+    "SELECT station_number, evse_id, connector_id, xmin::text::bigint FROM connectors WHERE station_number = ANY(%s)"
+)
 _MOST_TOUCHED: Final = 50_000
 _CONNECTOR_AT: Final = _CONNECTOR.select().where(
     connectors.c.station_number == bindparam("number"),
@@ -99,9 +102,14 @@ class SqlStationBooks:
             _SAVE.run(self._connection, [_CONNECTOR.row(connector) for _, _, connector in changed])
             self.flushes += 1
 
-    def committed(self, *, keep: bool) -> None:
-        """The batch is in the database."""
-        self.kept.committed(keep=keep)
+    def committed(self, *, keep: bool, version: int | None = None) -> None:
+        """The batch is in the database; see `Kept.committed`."""
+        self.kept.committed(keep=keep, version=version)
+
+    def prove(self, stations: Collection[int]) -> None:
+        """What is remembered of these stations' connectors is believed where nobody has changed it since."""
+        found = self._connection.exec_driver_sql(_VERSIONS, (list(stations),)).tuples()
+        self.kept.prove(((number, evse_id, connector_id), version) for number, evse_id, connector_id, version in found)
 
     def remove(self, number: int) -> None:
         """Take it out, with what is only about it."""

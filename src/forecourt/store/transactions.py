@@ -5,7 +5,7 @@ Guarantees
   and before the commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert
 from forecourt.csms.records import Reading, Transaction, TransactionState
 from forecourt.domain.token import IdToken
 from forecourt.store.bulk import NewRows, Updates
-from forecourt.store.kept import Kept
+from forecourt.store.kept import MOST_KEPT, Kept
 from forecourt.store.partitions import Partitions, drop_before
 from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import readings, transactions
@@ -30,6 +30,7 @@ _STATION: Final = transactions.c.station_number == bindparam("station")
 _BY_NUMBER: Final = _TRANSACTION.select().where(transactions.c.number == bindparam("key"))
 _BY_WIRE_ID: Final = _TRANSACTION.select().where(_STATION, transactions.c.transaction_id == bindparam("key"))
 _BY_START_KEY: Final = _TRANSACTION.select().where(_STATION, transactions.c.start_key == bindparam("key"))
+_VERSIONS: Final = "SELECT number, xmin::text::bigint FROM transactions WHERE number = ANY(%s)"
 _ACTIVE: Final = transactions.c.state == TransactionState.ACTIVE
 _PLACES: Final = {name: index for index, name in enumerate(_TRANSACTION.stored)}
 _ALL_BUT_NUMBER: Final = tuple(place for name, place in _PLACES.items() if name != "number")
@@ -76,6 +77,9 @@ class SqlTransactionBooks:
         self.pending: list[Reading] = []
         self.kept: Kept[int, Transaction] = Kept()
         self.numbers: Kept[tuple[int, str], int] = Kept()
+        self._by_id: dict[tuple[int, str], int] = {}
+        self._running: dict[int, set[int]] = {}
+        """By station: numbers of its transactions that run, and were written here."""
         self.flushes = 0
         self._partitions = Partitions()
 
@@ -108,6 +112,9 @@ class SqlTransactionBooks:
         if key in self.numbers:
             number = self.numbers[key]
             return None if number is None else self._by_number(number)
+        remembered = self._by_id.get(key)
+        if remembered is not None and remembered in self.kept:
+            return self.kept[remembered]
         return self._learnt(_BY_WIRE_ID, {"station": station_number, "key": transaction_id})
 
     def by_start_key(self, station_number: int, start_key: str) -> Transaction | None:
@@ -201,10 +208,30 @@ class SqlTransactionBooks:
                 _saving(places).run(self._connection, rows)
             self.flushes += 1
 
-    def committed(self, *, keep: bool) -> None:
-        """The batch is in the database."""
-        self.kept.committed(keep=keep)
+    def committed(self, *, keep: bool, version: int | None = None) -> None:
+        """The batch is in the database; see `Kept.committed`."""
+        if version is not None:
+            if len(self._by_id) > MOST_KEPT:
+                self._by_id.clear()
+                self._running.clear()
+            for number, transaction in self.kept.taken.items():
+                self._remember(number, transaction)
+        self.kept.committed(keep=keep, version=version)
         self.numbers.committed(keep=keep)
+
+    def _remember(self, number: int, transaction: Transaction) -> None:
+        running = self._running.setdefault(transaction.station_number, set())
+        if transaction.state is TransactionState.ACTIVE and transaction.transaction_id is not None:
+            running.add(number)
+            self._by_id[transaction.station_number, transaction.transaction_id] = number
+        else:
+            running.discard(number)
+
+    def prove(self, stations: Collection[int]) -> None:
+        """What is remembered of these stations' transactions is believed where nobody has changed it since."""
+        numbers = [number for station in stations for number in self._running.get(station, ())]
+        if numbers:
+            self.kept.prove(self._connection.exec_driver_sql(_VERSIONS, (numbers,)).tuples())
 
     # Readings
 

@@ -6,8 +6,9 @@ Guarantees
 * A conflict with another process is run again, some times. A database that is gone is waited for, `PATIENCE_S` in
   all: a station that waits for its answer loses nothing, one that is refused may give up.
 * A unit is never committed twice. Where a connection broke during a commit, PostgreSQL is asked what became of it.
-* What was committed is known (`Kept`) only while nobody else writes: on SQLite. There, under load, what follows from
-  readings is written every half second (`catching_up`), and not with every batch.
+* What was committed is known (`Kept`) while nobody else writes: on SQLite; on PostgreSQL, where the rows are found to
+  be those that were written here. On SQLite, under load, what follows from readings is written every half second
+  (`catching_up`), and not with every batch.
 """
 
 import logging
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 PATIENCE_S: Final = 20.0
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
 _CONFLICTS_IN_A_ROW: Final = 10
+_VERSION_BITS: Final = 0xFFFFFFFF
+"""A row names the transaction that wrote it (`xmin`) by the lower 32 bits of its id."""
 _FEW: Final = 64
 """Units in a batch: below, everything is written at once."""
 _SOON_S: Final = 0.5
@@ -43,6 +46,8 @@ class Job(NamedTuple):
 
     unit: Callable[[Books], Any]
     done: Done
+    station: int | None = None
+    """The number of the station that it is about."""
 
 
 class Outcome(NamedTuple):
@@ -140,6 +145,10 @@ class Writer:
             if fresh and not self._shared:
                 catch_up(connection)
                 self._marked = False
+            if self._shared and not fresh:
+                stations = {job.station for job in jobs if job.station is not None}
+                if stations:
+                    books.prove(stations)
             outcomes = [self._run(job, books) for job in jobs]
             events = books.flush(whole=whole)
             marked = books.is_behind
@@ -160,7 +169,8 @@ class Writer:
         self._marked = marked
         if whole:
             self._whole_s = begun_s
-        books.committed(keep=not self._shared)
+        version = None if transaction_id is None else int(transaction_id) & _VERSION_BITS
+        books.committed(keep=not self._shared, version=version)
         self._measures.batch_units.observe(len(jobs))
         self._measures.commit_s.observe(time.perf_counter() - begun_s)
         return outcomes, events
