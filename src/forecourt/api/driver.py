@@ -7,20 +7,28 @@ Guarantees
 * No identity of the station, no token and no other driver's doings stand in any answer.
 """
 
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import segno
 from litestar import Request, Router, delete, get, post, put
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, SkipValidation
-from msgspec import Meta
 
 from forecourt.api.authentication import CallerContext
-from forecourt.api.bodies import Asked, Name
+from forecourt.api.driver_bodies import (
+    DriverEvse,
+    DriverPageResource,
+    DriverReservationResource,
+    DriverStationResource,
+    PayBody,
+    PaymentStateResource,
+    ReserveBody,
+    StartBody,
+    VisitResource,
+)
 from forecourt.api.lifetime import CallerLifetime
 from forecourt.api.outcomes import wait_for_end
 from forecourt.api.problems import Refused, documented
@@ -30,24 +38,17 @@ from forecourt.csms import cdrs, driver, stations
 from forecourt.csms.driver import DriverStation, Visit
 from forecourt.csms.errors import Invalid, NotFound
 from forecourt.csms.logins import FailureCount
-from forecourt.csms.money_records import PaymentState
 from forecourt.csms.ports import Context
 from forecourt.csms.receipts import Receipt, receipt_of
-from forecourt.csms.records import Command, CommandState, ConnectorView, Station
-from forecourt.csms.resource_records import ReservationState
-from forecourt.csms.tariff_terms import TariffElement
+from forecourt.csms.records import Command, CommandState, Station
 
 _WAIT_S: Final = 12.0
 """How long a driver waits for the station's word before the page asks again."""
 _FAILURES: Final = 20
 _WINDOW_S: Final = 600.0
 
-Asking = Request[Any, Any, Any]
 AnyContext = NamedDependency[SkipValidation[Context]]
 AnySettings = NamedDependency[SkipValidation[ApiSettings]]
-Evse = Annotated[int, Meta(ge=1, le=10_000)]
-Token = Annotated[str, Meta(min_length=1, max_length=255)]
-Handle = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class Strangers:
@@ -67,177 +68,67 @@ class Strangers:
         self._count.add(address, now_s)
 
 
-KnownStrangers = NamedDependency[SkipValidation[Strangers]]
+class Admitted(msgspec.Struct, frozen=True):
+    """Who stands before a station, by its code."""
+
+    context: Context
+    station: Station
+    miss: Callable[[], None]
+    """Counts another wrong guess of theirs."""
 
 
-class StartBody(Asked, frozen=True, kw_only=True):
-    """Begin to charge: with a token, or with a payment."""
-
-    evse_id: Evse | None = None
-    id_token: Token | None = None
-    payment_id: Handle | None = None
-
-
-class PayBody(Asked, frozen=True, kw_only=True):
-    """Have money held for a session."""
-
-    provider: Name
-    method: Name
-    evse_id: Evse | None = None
-
-
-class ReserveBody(Asked, frozen=True, kw_only=True):
-    """Keep the place free."""
-
-    id_token: Token
-    minutes: Annotated[int, Meta(ge=1, le=120)] = 15
-    evse_id: Evse | None = None
-
-
-class DriverEvse(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a car can be plugged in."""
-
-    evse_id: int
-    view: ConnectorView
-    power_w: float | None
-
-
-class DriverStationResource(msgspec.Struct, frozen=True, kw_only=True):
-    """The station before which a driver stands."""
-
-    name: str | None
-    location_name: str | None
-    location_address: str | None
-    connected: bool
-    evses: tuple[DriverEvse, ...]
-    currency: str | None
-    elements: tuple[TariffElement, ...]
-    """What somebody without a contract pays; empty: nothing."""
-    tariff_text: str | None
-    providers: tuple[str, ...]
-    """With whom one can pay on the spot."""
-    hold: Decimal
-    """What is held for a session, until its cost is known."""
-    now: datetime
-
-
-class VisitResource(msgspec.Struct, frozen=True, kw_only=True):
-    """What a driver began, as it is now."""
-
-    visit: str
-    state: CommandState
-    """Of the start."""
-    charging: bool
-    """A transaction runs."""
-    over: bool
-    detail: str | None
-    started_at: datetime | None
-    ended_at: datetime | None
-    energy_wh: float | None
-    cost: Decimal | None
-    """With VAT, so far or at the end; null: nothing is charged for, or it isn't known yet."""
-    currency: str | None
-    billed: bool
-    """There is a receipt."""
-    departs_at: datetime | None
-    """When they want to leave; null: nobody has said it."""
-    wanted_energy_wh: float | None
-    """Of the whole transaction; null: as much as the car takes."""
-    now: datetime
-
-
-class PaymentStateResource(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment as far as its driver has to know."""
-
-    payment_id: str
-    state: PaymentState
-    amount: Decimal
-    currency: str
-    detail: str | None
-
-
-class DriverReservationResource(msgspec.Struct, frozen=True, kw_only=True):
-    """A reservation that a driver made."""
-
-    reservation: str
-    state: ReservationState
-    expires_at: datetime
-    evse_id: int | None
-
-
-class DriverPageResource(msgspec.Struct, frozen=True, kw_only=True):
-    """For whoever puts the sticker on the station."""
-
-    code: str
-    path: str
-    url: str | None
-    """Null: the configuration has no `public_url`."""
-    qr_svg: str
-
-
-async def _admitted(
-    request: Asking, anybody: Context, settings: ApiSettings, strangers: Strangers, code: str
-) -> tuple[Context, Station]:
+async def admitted(
+    request: Request[Any, Any, Any],
+    anybody: AnyContext,
+    settings: AnySettings,
+    strangers: NamedDependency[SkipValidation[Strangers]],
+    code: FromPath[str],
+) -> Admitted:
     """The station that a code is of. Raises Refused, NotFound."""
-    address, now_s = _address(request), anybody.clock.now().protocol_s
+    address = "" if request.client is None else request.client.host
+    now_s = anybody.clock.now().protocol_s
+
+    def miss() -> None:
+        strangers.wrong(address, now_s)
+
     strangers.admit(address, now_s)
     if settings.driver_secret is None:
         raise NotFound("station with the code", code[:40])
     try:
-        return await driver.station_of(anybody, settings.driver_secret, code)
+        context, station = await driver.station_of(anybody, settings.driver_secret, code)
     except NotFound:
-        strangers.wrong(address, now_s)
+        miss()
         raise
+    return Admitted(context, station, miss)
 
 
-def _address(request: Asking) -> str:
-    return "" if request.client is None else request.client.host
+Here = NamedDependency[SkipValidation[Admitted]]
 
 
 @get("/{code:str}", summary="The station behind a code", responses=documented(404, 429))
-async def driver_station(
-    request: Asking, anybody: AnyContext, settings: AnySettings, strangers: KnownStrangers, code: FromPath[str]
-) -> DriverStationResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    seen = await driver.look(context, station)
-    return _station(context, seen)
+async def driver_station(here: Here) -> DriverStationResource:
+    seen = await driver.look(here.context, here.station)
+    return _station(here.context, seen)
 
 
 @post(
     "/{code:str}/start", status_code=200, summary="Begin to charge", responses=documented(404, 408, 409, 413, 415, 429)
 )
-async def driver_start(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    lifetime: CallerLifetime,
-    code: FromPath[str],
-    data: JSONBody[StartBody],
-) -> VisitResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
+async def driver_start(here: Here, lifetime: CallerLifetime, data: JSONBody[StartBody]) -> VisitResource:
     try:
         command = await driver.start(
-            context, station, evse_id=data.evse_id, id_token=data.id_token, payment_id=data.payment_id
+            here.context, here.station, evse_id=data.evse_id, id_token=data.id_token, payment_id=data.payment_id
         )
     except Invalid:
-        strangers.wrong(_address(request), anybody.clock.now().protocol_s)
+        here.miss()
         raise
-    command = await wait_for_end(context, lifetime, command, _WAIT_S)
-    return _visit(await driver.visit(context, station, command.id))
+    command = await wait_for_end(here.context, lifetime, command, _WAIT_S)
+    return _visit(await driver.visit(here.context, here.station, command.id))
 
 
 @get("/{code:str}/visits/{visit:str}", summary="How it goes", responses=documented(404, 429))
-async def driver_visit(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    code: FromPath[str],
-    visit: FromPath[str],
-) -> VisitResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    return _visit(await driver.visit(context, station, visit))
+async def driver_visit(here: Here, visit: FromPath[str]) -> VisitResource:
+    return _visit(await driver.visit(here.context, here.station, visit))
 
 
 @post(
@@ -246,20 +137,11 @@ async def driver_visit(
     summary="End what one began",
     responses=documented(404, 409, 429),
 )
-async def driver_stop(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    lifetime: CallerLifetime,
-    code: FromPath[str],
-    visit: FromPath[str],
-) -> VisitResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    command = await driver.stop(context, station, visit)
-    command = await wait_for_end(context, lifetime, command, _WAIT_S)
+async def driver_stop(here: Here, lifetime: CallerLifetime, visit: FromPath[str]) -> VisitResource:
+    command = await driver.stop(here.context, here.station, visit)
+    command = await wait_for_end(here.context, lifetime, command, _WAIT_S)
     _must_be_accepted(command)
-    return _visit(await driver.visit(context, station, visit))
+    return _visit(await driver.visit(here.context, here.station, visit))
 
 
 @put(
@@ -267,34 +149,19 @@ async def driver_stop(
     summary="Say when one leaves, and how much energy one wants",
     responses=documented(404, 408, 409, 413, 415, 429),
 )
-async def driver_wish(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    code: FromPath[str],
-    visit: FromPath[str],
-    data: JSONBody[WishBody],
-) -> VisitResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    return _visit(await driver.want(context, station, visit, departs_at=data.departs_at, energy_wh=data.energy_wh))
+async def driver_wish(here: Here, visit: FromPath[str], data: JSONBody[WishBody]) -> VisitResource:
+    return _visit(
+        await driver.want(here.context, here.station, visit, departs_at=data.departs_at, energy_wh=data.energy_wh)
+    )
 
 
 @get("/{code:str}/visits/{visit:str}/receipt", summary="The receipt", responses=documented(404, 429))
-async def driver_receipt(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    code: FromPath[str],
-    visit: FromPath[str],
-) -> Receipt:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    found = await driver.visit(context, station, visit)
+async def driver_receipt(here: Here, visit: FromPath[str]) -> Receipt:
+    found = await driver.visit(here.context, here.station, visit)
     session = None if found.session is None else found.session.session
     if session is None or not driver.is_billed(found) or session.cdr_number is None:
         raise NotFound("receipt of the visit", visit)
-    return receipt_of(await cdrs.get_cdr(context, session.cdr_number), context.settings.money.issuer)
+    return receipt_of(await cdrs.get_cdr(here.context, session.cdr_number), here.context.settings.money.issuer)
 
 
 @post(
@@ -303,16 +170,10 @@ async def driver_receipt(
     summary="Have money held for a session",
     responses=documented(404, 408, 409, 413, 415, 429),
 )
-async def driver_pay(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    code: FromPath[str],
-    data: JSONBody[PayBody],
-) -> PaymentStateResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    made = await driver.pay(context, station, provider=data.provider, method=data.method, evse_id=data.evse_id)
+async def driver_pay(here: Here, data: JSONBody[PayBody]) -> PaymentStateResource:
+    made = await driver.pay(
+        here.context, here.station, provider=data.provider, method=data.method, evse_id=data.evse_id
+    )
     return PaymentStateResource(
         payment_id=made.id, state=made.state, amount=made.amount, currency=made.currency, detail=made.detail
     )
@@ -325,37 +186,22 @@ async def driver_pay(
     responses=documented(404, 408, 409, 413, 415, 429),
 )
 async def driver_reserve(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    lifetime: CallerLifetime,
-    code: FromPath[str],
-    data: JSONBody[ReserveBody],
+    here: Here, lifetime: CallerLifetime, data: JSONBody[ReserveBody]
 ) -> DriverReservationResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
     try:
         command, _ = await driver.reserve(
-            context, station, evse_id=data.evse_id, id_token=data.id_token, minutes=data.minutes
+            here.context, here.station, evse_id=data.evse_id, id_token=data.id_token, minutes=data.minutes
         )
     except Invalid:
-        strangers.wrong(_address(request), anybody.clock.now().protocol_s)
+        here.miss()
         raise
-    command = await wait_for_end(context, lifetime, command, _WAIT_S)
-    return await _reservation(context, station, command.id)
+    command = await wait_for_end(here.context, lifetime, command, _WAIT_S)
+    return await _reservation(here.context, here.station, command.id)
 
 
 @get("/{code:str}/reservations/{reservation:str}", summary="A reservation one made", responses=documented(404, 429))
-async def driver_reservation(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    code: FromPath[str],
-    reservation: FromPath[str],
-) -> DriverReservationResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    return await _reservation(context, station, reservation)
+async def driver_reservation(here: Here, reservation: FromPath[str]) -> DriverReservationResource:
+    return await _reservation(here.context, here.station, reservation)
 
 
 @delete(
@@ -364,19 +210,10 @@ async def driver_reservation(
     summary="Give a reservation back",
     responses=documented(404, 409, 429),
 )
-async def driver_cancel(
-    request: Asking,
-    anybody: AnyContext,
-    settings: AnySettings,
-    strangers: KnownStrangers,
-    lifetime: CallerLifetime,
-    code: FromPath[str],
-    reservation: FromPath[str],
-) -> DriverReservationResource:
-    context, station = await _admitted(request, anybody, settings, strangers, code)
-    command = await driver.cancel(context, station, reservation)
-    _must_be_accepted(await wait_for_end(context, lifetime, command, _WAIT_S))
-    return await _reservation(context, station, reservation)
+async def driver_cancel(here: Here, lifetime: CallerLifetime, reservation: FromPath[str]) -> DriverReservationResource:
+    command = await driver.cancel(here.context, here.station, reservation)
+    _must_be_accepted(await wait_for_end(here.context, lifetime, command, _WAIT_S))
+    return await _reservation(here.context, here.station, reservation)
 
 
 @get(
@@ -469,6 +306,7 @@ router = Router(
         driver_reservation,
         driver_cancel,
     ],
+    dependencies={"here": Provide(admitted)},
     tags=["Drivers"],
     security=[],
 )

@@ -15,8 +15,10 @@ from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from litestar import Router, get
+from litestar.di import NamedDependency, Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery
+from litestar.params import FromQuery, SkipValidation
 from litestar.response import Stream
 
 from forecourt.api import parquet
@@ -61,6 +63,7 @@ METER_COLUMNS: Final = (
 """One row for each sampled value; `energy_wh` and `power_w` are what the CSMS makes of the whole reading."""
 
 Rows = AsyncIterator[Sequence[tuple[Any, ...]]]
+Pages = Callable[[str | None], Awaitable[Page[Transaction]]]
 
 
 def _documented_csv() -> dict[int, ResponseSpec]:
@@ -75,74 +78,33 @@ def _documented_parquet() -> dict[int, ResponseSpec]:
     return responses
 
 
-@get("/cdrs.csv", summary="CDRs as CSV", responses=_documented_csv())
-async def export_cdrs(
-    context: CallerContext,
-    station_id: Filter = None,
-    id_token: Filter = None,
-    created_from: Instant = None,
-    created_to: Instant = None,
-) -> Stream:
-    return await _csv("cdrs", CDR_COLUMNS, _cdrs(context, station_id, id_token, created_from, created_to))
+def _exports(
+    noun: str, words: str, columns: parquet.Columns, rows: Callable[..., Awaitable[Rows]]
+) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
+    """The two operations of a noun: as CSV and as Parquet, with the filters that `rows` takes."""
 
+    async def as_csv(rows: NamedDependency[SkipValidation[Rows]]) -> Stream:
+        pages = await _begun(rows)
 
-@get("/cdrs.parquet", summary="CDRs as Parquet", responses=_documented_parquet())
-async def export_cdrs_parquet(
-    context: CallerContext,
-    station_id: Filter = None,
-    id_token: Filter = None,
-    created_from: Instant = None,
-    created_to: Instant = None,
-) -> Stream:
-    return await _parquet("cdrs", CDR_COLUMNS, _cdrs(context, station_id, id_token, created_from, created_to))
+        async def written() -> AsyncIterator[bytes]:
+            yield _lines([[column for column, _ in columns]])
+            async for page in pages:
+                yield _lines([_cell(value) for value in row] for row in page)
 
+        return _stream(f"{noun}.csv", written(), "text/csv")
 
-@get("/transactions.csv", summary="Transactions as CSV", responses=_documented_csv())
-async def export_transactions(
-    context: CallerContext,
-    station_id: Filter = None,
-    id_token: Filter = None,
-    started_from: Instant = None,
-    started_to: Instant = None,
-) -> Stream:
-    rows = _transactions(context, station_id, id_token, started_from, started_to)
-    return await _csv("transactions", TRANSACTION_COLUMNS, rows)
+    async def as_parquet(rows: NamedDependency[SkipValidation[Rows]]) -> Stream:
+        parquet.needed()
+        return _stream(f"{noun}.parquet", parquet.written(columns, await _begun(rows)), _PARQUET)
 
-
-@get("/transactions.parquet", summary="Transactions as Parquet", responses=_documented_parquet())
-async def export_transactions_parquet(
-    context: CallerContext,
-    station_id: Filter = None,
-    id_token: Filter = None,
-    started_from: Instant = None,
-    started_to: Instant = None,
-) -> Stream:
-    rows = _transactions(context, station_id, id_token, started_from, started_to)
-    return await _parquet("transactions", TRANSACTION_COLUMNS, rows)
-
-
-@get("/meter-values.csv", summary="Readings of transactions as CSV", responses=_documented_csv())
-async def export_meter_values(
-    context: CallerContext,
-    station_id: Filter = None,
-    id_token: Filter = None,
-    started_from: Instant = None,
-    started_to: Instant = None,
-) -> Stream:
-    rows = _meter_values(context, station_id, id_token, started_from, started_to)
-    return await _csv("meter-values", METER_COLUMNS, rows)
-
-
-@get("/meter-values.parquet", summary="Readings of transactions as Parquet", responses=_documented_parquet())
-async def export_meter_values_parquet(
-    context: CallerContext,
-    station_id: Filter = None,
-    id_token: Filter = None,
-    started_from: Instant = None,
-    started_to: Instant = None,
-) -> Stream:
-    rows = _meter_values(context, station_id, id_token, started_from, started_to)
-    return await _parquet("meter-values", METER_COLUMNS, rows)
+    as_csv.__name__ = f"export_{noun.replace('-', '_')}"
+    as_parquet.__name__ = f"{as_csv.__name__}_parquet"
+    provided: Any = {"rows": Provide(rows)}
+    csv_of = get(f"/{noun}.csv", summary=f"{words} as CSV", responses=_documented_csv(), dependencies=provided)
+    parquet_of = get(
+        f"/{noun}.parquet", summary=f"{words} as Parquet", responses=_documented_parquet(), dependencies=provided
+    )
+    return csv_of(as_csv), parquet_of(as_parquet)
 
 
 # What there is to write: rows, page by page
@@ -160,12 +122,12 @@ async def _paged(
             return
 
 
-def _cdrs(
-    context: Context,
-    station_id: str | None,
-    id_token: str | None,
-    created_from: datetime | None,
-    created_to: datetime | None,
+async def _cdrs(
+    context: CallerContext,
+    station_id: Filter = None,
+    id_token: Filter = None,
+    created_from: Instant = None,
+    created_to: Instant = None,
 ) -> Rows:
     begin, end = instant("created_from", created_from), instant("created_to", created_to)
 
@@ -183,13 +145,13 @@ def _cdrs(
     return _paged(page, _cdr_row)
 
 
-def _pages_of_transactions(
-    context: Context,
-    station_id: str | None,
-    id_token: str | None,
-    started_from: datetime | None,
-    started_to: datetime | None,
-) -> Callable[[str | None], Awaitable[Page[Transaction]]]:
+async def _charged(
+    context: CallerContext,
+    station_id: Filter = None,
+    id_token: Filter = None,
+    started_from: Instant = None,
+    started_to: Instant = None,
+) -> Pages:
     begin, end = instant("started_from", started_from), instant("started_to", started_to)
 
     async def page(cursor: str | None) -> Page[Transaction]:
@@ -206,12 +168,16 @@ def _pages_of_transactions(
     return page
 
 
-def _transactions(context: Context, *filters: Any) -> Rows:
-    return _paged(_pages_of_transactions(context, *filters), _transaction_row)
+async def _transactions(charged: NamedDependency[SkipValidation[Pages]]) -> Rows:
+    return _paged(charged, _transaction_row)
 
 
-async def _meter_values(context: Context, *filters: Any) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
-    async for page in _paged(_pages_of_transactions(context, *filters), lambda transaction: (transaction,)):
+async def _meter_values(context: CallerContext, charged: NamedDependency[SkipValidation[Pages]]) -> Rows:
+    return _readings(context, charged)
+
+
+async def _readings(context: Context, charged: Pages) -> AsyncIterator[Sequence[tuple[Any, ...]]]:
+    async for page in _paged(charged, lambda transaction: (transaction,)):
         yield []
         for (transaction,) in page:
             since: datetime | None = None
@@ -300,22 +266,6 @@ async def _begun(rows: Rows) -> Rows:
     return all_of()
 
 
-async def _csv(name: str, columns: parquet.Columns, rows: Rows) -> Stream:
-    pages = await _begun(rows)
-
-    async def written() -> AsyncIterator[bytes]:
-        yield _lines([[column for column, _ in columns]])
-        async for page in pages:
-            yield _lines([_cell(value) for value in row] for row in page)
-
-    return _stream(f"{name}.csv", written(), "text/csv")
-
-
-async def _parquet(name: str, columns: parquet.Columns, rows: Rows) -> Stream:
-    parquet.needed()
-    return _stream(f"{name}.parquet", parquet.written(columns, await _begun(rows)), _PARQUET)
-
-
 def _stream(name: str, content: AsyncIterator[bytes], media_type: str) -> Stream:
     headers = {"content-disposition": f'attachment; filename="{name}"', "x-content-type-options": "nosniff"}
     return Stream(content, media_type=media_type, headers=headers)
@@ -344,12 +294,10 @@ def _cell(value: Any) -> Any:
 router = Router(
     "/exports",
     route_handlers=[
-        export_cdrs,
-        export_cdrs_parquet,
-        export_transactions,
-        export_transactions_parquet,
-        export_meter_values,
-        export_meter_values_parquet,
+        *_exports("cdrs", "CDRs", CDR_COLUMNS, _cdrs),
+        *_exports("transactions", "Transactions", TRANSACTION_COLUMNS, _transactions),
+        *_exports("meter-values", "Readings of transactions", METER_COLUMNS, _meter_values),
     ],
+    dependencies={"charged": Provide(_charged)},
     tags=["Exports"],
 )

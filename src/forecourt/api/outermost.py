@@ -119,10 +119,13 @@ def known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: Ba
 
 def _parameters_of(handler: BaseRouteHandler) -> frozenset[str]:
     """The names of an operation's query parameters."""
+    signatures = [handler.parsed_fn_signature]
+    signatures += [provide.parsed_fn_signature for provide in handler.resolve_dependencies().values()]
     names = set()
-    for name, field in handler.parsed_fn_signature.parameters.items():
-        given = field.kwarg_definition
-        names.add(getattr(given, "name", None) or name)
+    for signature in signatures:
+        for name, field in signature.parameters.items():
+            given = field.kwarg_definition
+            names.add(getattr(given, "name", None) or name)
     return frozenset(names)
 
 
