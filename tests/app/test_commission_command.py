@@ -36,7 +36,7 @@ port = 0
 
 
 async def commission(*arguments: str) -> Result:
-    return await asyncio.to_thread(CliRunner().invoke, app, ["controller", "commission", *arguments])
+    return await asyncio.to_thread(lambda: CliRunner().invoke(app, ["controller", "commission", *arguments]))
 
 
 async def test_it_shows_what_was_found(tmp_path: Path) -> None:

@@ -125,12 +125,13 @@ class Garage:
         if kind != 2:
             return
         accepted = {"status": "Accepted"}
-        answer: dict[str, Any] = {
+        answers: dict[str, dict[str, Any]] = {
             "BootNotification": {"currentTime": self.now.at.isoformat(), "interval": 300, **accepted},
             "Heartbeat": {"currentTime": self.now.at.isoformat()},
             "Authorize": {"idTagInfo": accepted},
             "StartTransaction": {"idTagInfo": accepted, "transactionId": next(self.transactions)},
-        }.get(rest[0], {})
+        }
+        answer = answers.get(rest[0], {})
         self.controller.receive("S0", Side.CSMS, json.dumps([3, number, answer]).encode(), self.now)
 
     def run(self, seconds: float) -> None:
