@@ -110,6 +110,9 @@ async def test_the_demonstration_can_be_tried_from_a_phone(browser: Browser, sit
     """Its own location, tariff and payment; whoever begins where no car stands has one that comes."""
     async with httpx.AsyncClient(base_url=site.address, timeout=60) as client:
         path = (await client.get(f"/api/v1/stations/{FREE}/driver-page")).json()["path"]
+        # The site is small, and others are there already: whoever comes last would have to wait for a turn.
+        first = await client.put(f"/api/v1/sites/1/evses/{FREE}/1/priority", json={"priority": 9})
+        assert first.status_code in {200, 202}
     async with a_page(browser, site.address, size=PHONE) as page:
         await page.goto(path)
         await expect(page.get_by_text("Garage", exact=False).first).to_be_visible()

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.console.browsers import PATIENCE_S, a_page, arrived, picture
+from tests.console.browsers import PATIENCE_MS, PATIENCE_S, a_page, arrived, picture
 from tests.console.sites import FIRST, FREE, Site
 
 pytestmark = [
@@ -62,6 +62,7 @@ async def test_the_site_is_dimmed_and_its_cars_follow(browser: Browser, site: Si
                     return shown !== null && shown.value <= most;
                 }""",
                 arg=DIMMED_W,
+                timeout=4 * PATIENCE_MS,
             )
             await picture(page, "site-dimmed")
         finally:
@@ -83,6 +84,10 @@ async def test_a_wish_and_a_priority_reach_the_controller(browser: Browser, site
         await expect(sheet).to_have_count(0)
         await expect(row).to_contain_text("Priority 3")
         await expect(row).to_contain_text(re.compile(r"still 1[0-4]\d"))
+        await row.get_by_role("button", name=f"Change {FIRST}/1").click()
+        await sheet.get_by_label("Priority, empty: as in the site's file").fill("")
+        await sheet.get_by_role("button", name="Set").click()
+        await expect(row).not_to_contain_text("Priority")
         assert site.demo is not None
         brain = site.demo.controller.endpoint.controller
         key = next(point.key for point in site.demo.site.evses if point.station_id == FIRST)
