@@ -54,6 +54,9 @@ _CURRENT_PHASES: Final = (MeasuredPhase.L1, MeasuredPhase.L2, MeasuredPhase.L3)
 _VOLTAGE_PHASES: Final = (MeasuredPhase.L1_N, MeasuredPhase.L2_N, MeasuredPhase.L3_N)
 
 
+_NEVER: Final = Deadlines()
+
+
 class PlugError(Exception):
     """Something that can't be done with a plug: the socket is taken, or there is no car."""
 
@@ -174,12 +177,15 @@ class SimulatedEvse:
     def advance(self, now: Now) -> list[HardwareInput]:
         """Live until `now`, and tell what has changed."""
         self._run_to(now.elapsed_s)
+        if self.vehicle is None and self._told_pilot is Pilot.A and self._told is not None:
+            self._told_s = self._now_s
+            return []  # without a car nothing changes by itself
         return self._news()
 
     def next_deadlines(self) -> Deadlines:
         """When to call `advance`."""
         if self.vehicle is None:
-            return Deadlines()
+            return _NEVER
         deadlines = [self.vehicle.next_event_s]
         if self.vehicle.current_a > 0.0:
             deadlines.append(self._told_s + self._reading_every_s)
@@ -424,7 +430,11 @@ class SimulatedHardware:
 
     def advance(self, now: Now) -> list[HardwareInput]:
         """Live until `now`, and tell what has changed."""
-        return [news for evse in self.evses.values() for news in evse.advance(now)]
+        found: list[HardwareInput] = []
+        for evse in self.evses.values():
+            if news := evse.advance(now):
+                found += news
+        return found
 
     def report(self, now: Now) -> list[HardwareInput]:
         """Everything, as hardware tells a core that has just started."""
@@ -432,7 +442,8 @@ class SimulatedHardware:
 
     def next_deadlines(self) -> Deadlines:
         """When to call `advance`."""
-        earliest = Deadlines()
+        earliest = _NEVER
         for evse in self.evses.values():
-            earliest = earliest.earliest(evse.next_deadlines())
+            if evse.vehicle is not None:
+                earliest = earliest.earliest(evse.next_deadlines())
         return earliest

@@ -58,9 +58,8 @@ class ScaledClock:
 
 
 def _until(deadlines: Deadlines, protocol_s: float, elapsed_s: float, speed: float) -> float | None:
-    waits = []
-    if deadlines.protocol_s is not None:
-        waits.append(deadlines.protocol_s - protocol_s)
+    wait_s = None if deadlines.protocol_s is None else deadlines.protocol_s - protocol_s
     if deadlines.elapsed_s is not None:
-        waits.append((deadlines.elapsed_s - elapsed_s) / speed)
-    return max(0.0, min(waits)) if waits else None
+        in_the_world_s = (deadlines.elapsed_s - elapsed_s) / speed
+        wait_s = in_the_world_s if wait_s is None or in_the_world_s < wait_s else wait_s
+    return None if wait_s is None else max(0.0, wait_s)

@@ -14,7 +14,7 @@ Guarantees
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -169,11 +169,17 @@ class StationEndpoint:
 
     def next_deadlines(self) -> Deadlines:
         """When to call `expire` at the latest, on either clock."""
-        deadlines = self.station.next_deadlines().earliest(self.hardware.next_deadlines())
-        if self.system is not None:
-            deadlines = deadlines.earliest(self.system.next_deadlines())
+        deadlines = self.station.next_deadlines()
+        for others in (self.hardware, self.system):
+            if others is None:
+                continue
+            theirs = others.next_deadlines()
+            if theirs.elapsed_s is not None or theirs.protocol_s is not None:
+                deadlines = deadlines.earliest(theirs)
         peer_s = None if self._peer is None else self._peer.next_deadline()
-        return deadlines if peer_s is None else deadlines.earliest(Deadlines(protocol_s=peer_s))
+        if peer_s is None or (deadlines.protocol_s is not None and deadlines.protocol_s <= peer_s):
+            return deadlines
+        return Deadlines(peer_s, deadlines.elapsed_s)
 
     def expire(self, now: Now) -> None:
         """Time has passed."""
@@ -187,12 +193,10 @@ class StationEndpoint:
             self._carry_out(self.station.expire(now), now)
             self._settle(now)
 
-    def _news(self, now: Now) -> list[Input]:
+    def _news(self, now: Now) -> Sequence[Input]:
         """What hardware and system have to say of themselves."""
-        news: list[Input] = [*self.hardware.advance(now)]
-        if self.system is not None:
-            news.extend(self.system.advance(now))
-        return news
+        news = self.hardware.advance(now)
+        return news if self.system is None else [*news, *self.system.advance(now)]
 
     # Effects
 

@@ -249,13 +249,14 @@ class StationSession:
 
     # Turns
 
-    def _turn(self, act: Callable[[Now], None]) -> None:
+    def _turn(self, act: Callable[[Now], None], now: Now | None = None) -> None:
         """One event for the endpoint, and what follows from it outside."""
         if self._ended is None or self._ended.done() or self._rebooting is not None:
             return
+        now = now or self.clock.now()
         try:
-            act(self.clock.now())
-            self._flush()
+            act(now)
+            self._flush(now)
         except OSError as error:
             self._ended.set_exception(error)
             return
@@ -263,10 +264,10 @@ class StationSession:
             self._go_down()
         self._arm()
 
-    def _flush(self) -> None:
+    def _flush(self, now: Now) -> None:
         for frame in self.endpoint.take():
             if self._on_frame is not None:
-                self._on_frame("sent", frame, self.clock.now())
+                self._on_frame("sent", frame, now)
             if self._connection is not None:
                 self._connection.send(frame)
         for effect in self.endpoint.take_outside():
@@ -386,7 +387,7 @@ class StationSession:
         now = self.clock.now()
         if self._on_frame is not None:
             self._on_frame("received", data, now)
-        self._turn(lambda now: self.endpoint.receive(data, now))
+        self._turn(lambda now: self.endpoint.receive(data, now), now)
 
     def lost(self, connection: Connection) -> None:
         """A connection is gone: told by its receiver."""

@@ -155,6 +155,10 @@ class Calls:
         self._open[self._last_id] = purpose
         turn.emit(Send(self._last_id, call, urgency))
 
+    def purpose_of(self, call_id: int) -> Purpose | None:
+        """What an open call is for; None: it is not open (any more)."""
+        return self._open.get(call_id)
+
     def settle(self, call_id: int) -> Purpose | None:
         """What an ended call was for; None: it is not open (any more)."""
         return self._open.pop(call_id, None)

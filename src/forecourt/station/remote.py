@@ -216,7 +216,7 @@ def _set_variables(parts: Parts, request_id: str, request: r.SetVariables, turn:
         parts.access.changed(turn)
 
     if len(request.settings) > parts.variables.integer(ITEMS_PER_SET):
-        turn.emit(Refuse(request_id, too_much=True))  # DeviceDataCtrlr.ItemsPerMessage; in OCPP 1.6 there is one at a time
+        turn.emit(Refuse(request_id, too_much=True))  # DeviceDataCtrlr.ItemsPerMessage; OCPP 1.6 sets one at a time
         return
     parts.access.judge(request.settings, judged, turn)
 

@@ -11,6 +11,7 @@ Guarantees
 * Everything that a turn changes for good is in its one `Persist`, in front of its other effects: cut the power where
   you like, `restore` goes on from there.
 * Nothing it can be told makes it raise.
+* A heartbeat and its answer touch nothing else (`agenda`).
 """
 
 from collections.abc import Callable, Mapping
@@ -23,9 +24,10 @@ from forecourt.domain.transaction import StoppedReason, TriggerReason
 from forecourt.station import answers
 from forecourt.station import inputs as i
 from forecourt.station.access import SECTION as ACCESS_SECTION
+from forecourt.station.agenda import Agenda
 from forecourt.station.boot import SECTION as STATION_SECTION
 from forecourt.station.boot import Registration
-from forecourt.station.calls import ForApplication
+from forecourt.station.calls import ForApplication, ForHeartbeat
 from forecourt.station.config import StationConfig
 from forecourt.station.costs import SECTION as COST_SECTION
 from forecourt.station.effects import (
@@ -51,6 +53,8 @@ from forecourt.station.turn import Turn
 from forecourt.station.v2g import SECTION as OCSP_SECTION
 from forecourt.station.variable_table import FEATURE_PROFILES
 
+_HEARTBEAT: Final = ForHeartbeat()
+
 _REASONS: Final[Mapping[str, StoppedReason]] = {
     "GroundFailure": StoppedReason.GROUND_FAULT,
     "OverCurrentFailure": StoppedReason.OVERCURRENT_FAULT,
@@ -64,10 +68,11 @@ _REASONS: Final[Mapping[str, StoppedReason]] = {
 class Station:
     """One charging station. `new_id` gives transaction ids that nobody else gives."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_agenda", "_parts")
 
     def __init__(self, config: StationConfig, capabilities: Capabilities, new_id: Callable[[], str]) -> None:
         self._parts = Parts(config, capabilities, new_id)
+        self._agenda = Agenda(self._parts)
 
     # Turns
 
@@ -114,8 +119,15 @@ class Station:
 
     def step(self, received: i.Input, now: Now) -> list[Effect]:
         """Something has happened."""
-        turn = Turn(now, self._parts.clock.offset_s)
-        _INPUTS[type(received)](self, received, turn)
+        parts = self._parts
+        turn = Turn(now, parts.clock.offset_s)
+        if isinstance(received, i.CallAnswered) and parts.calls.purpose_of(received.call_id) == _HEARTBEAT:
+            self._call_answered(received, turn)
+            parts.boot.watch_calendar(turn)
+            if turn.changes_nothing and self._agenda.idle(turn):
+                return turn.effects()
+        else:
+            _INPUTS[type(received)](self, received, turn)
         return self._finish(turn)
 
     def expire(self, now: Now) -> list[Effect]:
@@ -123,6 +135,10 @@ class Station:
         parts = self._parts
         turn = Turn(now, parts.clock.offset_s)
         parts.boot.expire(turn)
+        if parts.calls.accepted and self._agenda.idle(turn):
+            parts.boot.watch_calendar(turn)
+            return turn.effects()
+        self._agenda.expired(turn)
         parts.sessions.expire(turn)
         self._judge_unpriced(turn)
         parts.unlocks.expire(turn)
@@ -136,34 +152,7 @@ class Station:
 
     def next_deadlines(self) -> Deadlines:
         """When `expire` wants to be called at the latest, on either clock."""
-        parts = self._parts
-        protocol = (
-            parts.boot.next_deadline_s(),
-            parts.outbox.next_deadline_s(),
-            parts.reports.next_deadline_s(),
-            parts.sessions.next_deadline_s(),
-            parts.authorizer.next_deadline_s(),
-            parts.unlocks.next_deadline_s(),
-            parts.resets.next_deadline_s(),
-            parts.costs.next_retry_s(),
-        )
-        world = (
-            parts.sessions.next_world_deadline_s(),
-            parts.status.next_deadline_s(),
-            parts.metering.next_deadline_s(),
-            parts.reservations.next_deadline_s(),
-            parts.charging.next_deadline_s(),
-            parts.transactions.next_deadline_s(),
-            parts.firmware.next_deadline_s(),
-            parts.log_uploads.next_deadline_s(),
-            parts.certificates.next_deadline_s(),
-            parts.v2g.next_deadline_s(),
-            parts.costs.next_deadline_s(),
-        )
-        return Deadlines(
-            min((at for at in protocol if at is not None), default=None),
-            min((at for at in world if at is not None), default=None),
-        )
+        return self._agenda.next_deadlines()
 
     # For those who look
 
@@ -199,6 +188,7 @@ class Station:
         parts.v2g.update(turn)
         parts.costs.update(turn)
         parts.resets.update(turn)
+        self._agenda.turned()
         return turn.effects()
 
     def _evse(self, evse_id: int) -> Evse | None:

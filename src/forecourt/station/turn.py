@@ -53,6 +53,11 @@ class Turn:
             return self._effects
         return [Persist(tuple(self._changes.values())), *self._effects]
 
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether nothing has come of it so far."""
+        return not self._changes and not self._effects
+
     def _change(self, section: str, key: str, change: Change) -> None:
         self._changes.pop((section, key), None)  # the last word counts, at its own place in the order
         self._changes[section, key] = change

@@ -40,6 +40,10 @@ class Observer(Protocol):
         """It came over the wire."""
         ...
 
+    def closed(self) -> None:
+        """The connection is gone."""
+        ...
+
 
 class Edge:
     """One connection of one station. A `Connection` to the stack, and a `Receiver` to the wire."""
@@ -164,6 +168,7 @@ class Edge:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        self._observer.closed()
         self._receiver.closed(code, reason)
 
     # Quirks

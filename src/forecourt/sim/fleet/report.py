@@ -8,7 +8,9 @@ Guarantees
 """
 
 import math
+import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from typing import IO, Final
 
@@ -147,11 +149,15 @@ class FleetReport(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger:
     """Everything that a fleet's stations said and heard."""
 
-    def __init__(self, clock: Clock, record: IO[bytes] | None = None) -> None:
-        """`record`: gets every frame as a line of JSON."""
+    def __init__(
+        self, clock: Clock, record: IO[bytes] | None = None, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`record`: gets every frame as a line of JSON. `seconds`: the protocol's clock, for latencies."""
         self.clock = clock
+        self.seconds = seconds
         self.frames_sent = self.frames_received = self.bytes_sent = self.bytes_received = 0
         self.answers_sent = self.errors_sent = self.late = self.connections = 0
+        self.connected = self.connected_most = 0
         self.sent: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
         self.errors: dict[str, Counter[str]] = {}
@@ -209,8 +215,15 @@ class Tally:
 
     def connected(self) -> None:
         """A new connection: nobody answers the calls of the last one any more."""
-        self._ledger.connections += 1
+        ledger = self._ledger
+        ledger.connections += 1
+        ledger.connected += 1
+        ledger.connected_most = max(ledger.connected_most, ledger.connected)
         self._open.clear()
+
+    def closed(self) -> None:
+        """The connection is gone."""
+        self._ledger.connected -= 1
 
     def sent(self, frame: bytes) -> None:
         """It went over the wire."""
@@ -222,7 +235,7 @@ class Tally:
             _, message_id, _, action, _ = frame.split(b'"', 4)  # our own frames: ids and actions need no escapes
             name = action.decode()
             ledger.sent[name] += 1
-            self._open[message_id] = (name, ledger.clock.now().protocol_s)
+            self._open[message_id] = (name, ledger.seconds())
         elif kind == b"3":
             ledger.answers_sent += 1
         else:
@@ -243,7 +256,7 @@ class Tally:
             if call is None:
                 ledger.late += 1
             elif kind == b"3":
-                ledger.answered(call[0], ledger.clock.now().protocol_s - call[1])
+                ledger.answered(call[0], ledger.seconds() - call[1])
             else:
                 ledger.refused(call[0], parts[3].decode(errors="replace") if len(parts) > 3 else "?")
         ledger.line(self.station_id, "received", frame)
