@@ -24,7 +24,7 @@ from forecourt.csms.people_records import (
     User,
     Webhook,
 )
-from forecourt.csms.records import Command
+from forecourt.csms.records import ApiKey, Command
 
 
 class UserBooks(Protocol):
@@ -206,6 +206,15 @@ class RotationBooks(Protocol):
     def open(self) -> list[Rotation]:
         """Of every organisation."""
         ...
+
+
+class AccessBooks(Protocol):
+    """Keys to the API."""
+
+    def add_key(self, key: ApiKey, secret_hash: bytes) -> None: ...
+    def key(self, key_id: str) -> tuple[ApiKey, bytes] | None: ...
+    def keys(self, organisation_id: int) -> list[ApiKey]: ...
+    def revoke(self, organisation_id: int, key_id: str, now: datetime) -> bool: ...
 
 
 class PeopleBooks(Protocol):

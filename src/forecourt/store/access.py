@@ -1,4 +1,4 @@
-"""Keys to the API in SQL. See `csms.ports.AccessBooks`."""
+"""Keys to the API in SQL. See `csms.people_ports.AccessBooks`."""
 
 from datetime import datetime
 from typing import Final
@@ -13,7 +13,7 @@ _KEY: Final = Shape(ApiKey, api_keys)
 
 
 class SqlAccessBooks:
-    """See `csms.ports.AccessBooks`."""
+    """See `csms.people_ports.AccessBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""All books on one connection, and what they leave for the end of a batch. See `csms.ports.Books`."""
+"""All books on one connection, and what they leave for the end of a batch. See `csms.book_ports.Books`."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -35,7 +35,7 @@ class Mark(NamedTuple):
 
 
 class SqlBooks:
-    """See `csms.ports.Books`."""
+    """See `csms.book_ports.Books`."""
 
     def __init__(self, connection: Connection, unlogged: frozenset[str] = frozenset()) -> None:
         self._connection = connection

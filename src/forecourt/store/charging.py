@@ -1,4 +1,4 @@
-"""Charging profiles in SQL. See `csms.ports.ChargingBooks`."""
+"""Charging profiles in SQL. See `csms.book_ports.ChargingBooks`."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ _PROFILE: Final = Shape(StationProfile, profiles)
 
 
 class SqlChargingBooks:
-    """See `csms.ports.ChargingBooks`."""
+    """See `csms.book_ports.ChargingBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Commands in SQL. See `csms.ports.CommandBooks`."""
+"""Commands in SQL. See `csms.book_ports.CommandBooks`."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ _CANDIDATES: Final = 20
 
 
 class SqlCommandBooks:
-    """See `csms.ports.CommandBooks`."""
+    """See `csms.book_ports.CommandBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Message history, violations, the event log, in SQL. See `csms.ports.LogBooks` and `EventBooks`.
+"""Message history, violations, the event log, in SQL. See `csms.book_ports.LogBooks` and `EventBooks`.
 
 Guarantees
 * Frames and events are gathered and written in one statement per batch, before the commit.
@@ -30,7 +30,7 @@ _AFTER: Final = events.select().where(events.c.id > bindparam("after")).order_by
 
 
 class SqlLogBooks:
-    """See `csms.ports.LogBooks`."""
+    """See `csms.book_ports.LogBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -139,7 +139,7 @@ class SqlLogBooks:
 
 
 class SqlEventBooks:
-    """See `csms.ports.EventBooks`."""
+    """See `csms.book_ports.EventBooks`."""
 
     def __init__(self, connection: Connection, unlogged: frozenset[str]) -> None:
         self._connection = connection

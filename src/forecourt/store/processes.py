@@ -1,4 +1,4 @@
-"""The processes that are one CSMS, in SQL. See `csms.ports.ProcessBooks`."""
+"""The processes that are one CSMS, in SQL. See `csms.book_ports.ProcessBooks`."""
 
 from datetime import datetime
 from typing import Final
@@ -26,7 +26,7 @@ _PROCESS: Final = Shape(ProcessRecord, processes)
 
 
 class SqlProcessBooks:
-    """See `csms.ports.ProcessBooks`."""
+    """See `csms.book_ports.ProcessBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Stations, connectors, places and configuration in SQL. See `csms.ports.StationBooks`."""
+"""Stations, connectors, places and configuration in SQL. See `csms.book_ports.StationBooks`."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -42,7 +42,7 @@ _CONNECTORS: Final = (
 
 
 class SqlStationBooks:
-    """See `csms.ports.StationBooks`."""
+    """See `csms.book_ports.StationBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -108,7 +108,7 @@ class SqlStationBooks:
 
     def prove(self, stations: Collection[int]) -> None:
         """What is remembered of these stations' connectors is believed where nobody has changed it since."""
-        found = self._connection.exec_driver_sql(_VERSIONS, (list(stations),)).tuples()
+        found = self._connection.exec_driver_sql(_VERSIONS, (list(stations),))
         self.kept.prove(((number, evse_id, connector_id), version) for number, evse_id, connector_id, version in found)
 
     def remove(self, number: int) -> None:

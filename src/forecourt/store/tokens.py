@@ -1,4 +1,4 @@
-"""Tokens in SQL. See `csms.ports.TokenBooks`."""
+"""Tokens in SQL. See `csms.book_ports.TokenBooks`."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ _BY_VALUE: Final = _TOKEN.select().where(
 
 
 class SqlTokenBooks:
-    """See `csms.ports.TokenBooks`."""
+    """See `csms.book_ports.TokenBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

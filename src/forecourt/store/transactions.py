@@ -1,4 +1,4 @@
-"""Transactions and readings in SQL. See `csms.ports.TransactionBooks`.
+"""Transactions and readings in SQL. See `csms.book_ports.TransactionBooks`.
 
 Guarantees
 * Readings and changed transactions are gathered and written in one statement per batch, before anything looks for them
@@ -70,7 +70,7 @@ def _saving(places: tuple[int, ...]) -> Updates:
 
 
 class SqlTransactionBooks:
-    """See `csms.ports.TransactionBooks`."""
+    """See `csms.book_ports.TransactionBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -231,7 +231,8 @@ class SqlTransactionBooks:
         """What is remembered of these stations' transactions is believed where nobody has changed it since."""
         numbers = [number for station in stations for number in self._running.get(station, ())]
         if numbers:
-            self.kept.prove(self._connection.exec_driver_sql(_VERSIONS, (numbers,)).tuples())
+            found = self._connection.exec_driver_sql(_VERSIONS, (numbers,))
+            self.kept.prove((number, version) for number, version in found)
 
     # Readings
 
