@@ -1,4 +1,4 @@
-"""Three `forecourt csms` on one PostgreSQL and one NATS behind HAProxy, as `deploy/compose/three.yaml` has it; or one
+"""Some `forecourt csms` on one PostgreSQL and one NATS behind HAProxy, as `deploy/compose/three.yaml` has it; or one
 on SQLite."""
 
 import asyncio
@@ -89,12 +89,13 @@ class Disk:
 class Cluster:
     """All of them. An asynchronous context."""
 
-    def __init__(self, folder: Path, *, single: bool, dead_after_s: float | None = None) -> None:
-        """`single`: one process on SQLite. `dead_after_s`: shorter than as shipped, for those in a hurry."""
+    def __init__(self, folder: Path, processes: int, *, dead_after_s: float | None = None) -> None:
+        """So many processes; 0: one, on SQLite. `dead_after_s`: shorter than as shipped, for those in a hurry."""
         self.folder = folder
         self.network = Network()
         self.disk = Disk(folder)
-        self.single = single
+        self.single = processes == 0
+        self._names = [f"csms-{number}" for number in range(1, processes + 1)]
         self._dead_after_s = dead_after_s
         self.csms: list[Csms] = []
         self.postgresql: Postgresql | None = None
@@ -104,7 +105,8 @@ class Cluster:
 
     async def __aenter__(self) -> Self:
         try:
-            self.disk.mount()
+            if self.network.parts:  # then mounts are our own as well
+                self.disk.mount()
             await self._start()
         except BaseException:
             await self.__aexit__()
@@ -119,7 +121,7 @@ class Cluster:
             text = text.partition("[bus]")[0]
             self.csms = [Csms("csms-1", network.host("csms-1"), folder, lambda: self.database, text)]
         else:
-            hosts = {name: network.host(name) for name in ("postgresql", "nats", "csms-1", "csms-2", "csms-3")}
+            hosts = {name: network.host(name) for name in ("postgresql", "nats", *self._names)}
             self.postgresql = Postgresql(hosts["postgresql"], folder, self.disk.folder)
             await asyncio.to_thread(self.postgresql.make)
             self.nats = Nats(hosts["nats"], folder)
@@ -127,8 +129,7 @@ class Cluster:
             text = text.replace("nats://nats:4222", self.nats.url)
             if self._dead_after_s is not None:
                 text += f"beat_interval_s = {self._dead_after_s / 6}\ndead_after_s = {self._dead_after_s}\n"
-            names = ("csms-1", "csms-2", "csms-3")
-            self.csms = [Csms(name, hosts[name], folder, lambda: self.database, text) for name in names]
+            self.csms = [Csms(name, hosts[name], folder, lambda: self.database, text) for name in self._names]
         await self.csms[0].start()
         self.key = self.csms[0].key() or ""
         await asyncio.gather(*(csms.start() for csms in self.csms[1:]))

@@ -32,6 +32,7 @@ class Plan(NamedTuple):
     away_s: float = 3.0
     """How long what was broken stays so, the first time; later it is four times as long."""
     single: bool = False
+    processes: int = 3
     dead_after_s: float | None = None
     day: bool = False
     """Every message is a minute of the station's own clock: a day takes 1,440 of each."""
@@ -75,7 +76,7 @@ class Memory:
 async def survive(plan: Plan, say: Callable[[str], None] = print) -> Verdict:
     """Do it. RuntimeError when a server can't be started at all."""
     with tempfile.TemporaryDirectory(prefix="survival-") as folder:
-        cluster = Cluster(Path(folder), single=plan.single, dead_after_s=plan.dead_after_s)
+        cluster = Cluster(Path(folder), 0 if plan.single else plan.processes, dead_after_s=plan.dead_after_s)
         async with cluster:
             say(f"{len(cluster.csms)} processes on {'SQLite' if plan.single else 'PostgreSQL, NATS behind HAProxy'}")
             return await _survive(plan, cluster, say)

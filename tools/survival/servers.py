@@ -251,6 +251,13 @@ class Haproxy(Server):
         text = text.replace("maxconn 100000", "maxconn 9000")  # what the usual number of open files is enough for
         for usual, port in ((OCPP, self.ocpp_port), (API, self.api_port)):
             text = text.replace(f"bind :{usual}", f"bind {host.address}:{port}")
+        names = {csms.name for csms in behind}
+        kept = [
+            line
+            for line in text.splitlines(keepends=True)
+            if not line.startswith("    server ") or line.split()[1] in names
+        ]
+        text = "".join(kept)
         for csms in behind:
             for usual, port in ((OCPP, csms.ocpp_port), (API, csms.api_port)):
                 text = text.replace(
