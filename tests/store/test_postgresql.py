@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 
 from forecourt.csms.ports import Books, StoreUnavailable
-from forecourt.csms.records import Direction, Event, Reading, Token
+from forecourt.csms.records import Connector, Direction, Event, Reading, Token, Transaction
 from forecourt.domain.meter import SampledValue
 from forecourt.store.engines import make_engine
 from forecourt.store.partitions import week_of
@@ -94,6 +96,61 @@ async def test_two_writers_lose_none_of_each_others_changes(two: Two) -> None:
 
 
 FIELDS = {"type": "ISO14443", "standing": "Accepted", "expires_at": None, "group": None, "charging_priority": 0}
+
+
+async def test_what_one_remembers_is_believed_only_while_nobody_else_changes_it(two: Two) -> None:
+    """Each adds to a transaction and a connector what it read there, on its own and both at once: nothing is lost."""
+    first, second = two.stores
+
+    def begin(books: Books) -> int:
+        blank = Transaction(
+            number=0, transaction_id="T", organisation_id=1, station_number=1, station_id="CS1", evse_id=1,
+            orphan=False, meter_start_wh=0.0, created_at=NOW, updated_at=NOW,
+        )  # fmt: skip
+        books.stations.save_connector(
+            Connector(
+                organisation_id=1,
+                station_number=1,
+                station_id="CS1",
+                evse_id=1,
+                connector_id=1,
+                power_w=0.0,
+                updated_at=NOW,
+            )
+        )
+        return books.transactions.add(blank).number
+
+    def add(books: Books) -> float:
+        known, connector = books.transactions.by_wire_id(1, "T"), books.stations.connector(1, 1, 1)
+        assert known is not None
+        assert connector is not None
+        energy_wh, power_w = (known.energy_wh or 0.0) + 1, (connector.power_w or 0.0) + 1
+        books.transactions.save(msgspec.structs.replace(known, energy_wh=energy_wh), metered=True)
+        books.stations.save_connector(msgspec.structs.replace(connector, power_w=power_w), metered=True)
+        assert energy_wh == power_w
+        return energy_wh
+
+    def told(store: SqlStore) -> "asyncio.Future[float]":
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            assert error is None
+            future.set_result(result)
+
+        store.submit(add, done, station_number=1)
+        return future
+
+    statements: list[str] = []
+    engine = first._engine  # to see what it asks the server
+    sqlalchemy_event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    await first.write(begin)
+    in_turn = [await told(store) for store in (first, first, second, first, second, second, first, first)]
+    assert in_turn == [1, 2, 3, 4, 5, 6, 7, 8]
+    statements.clear()
+    assert await told(first) == 9
+    assert not any(text.startswith("SELECT transactions.") for text in statements), "it was remembered"
+    together = await asyncio.gather(*(told(store) for _ in range(20) for store in two.stores))
+    assert sorted(together) == list(range(10, 50))
 
 
 async def test_events_become_visible_in_the_order_of_their_ids(two: Two) -> None:
