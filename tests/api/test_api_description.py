@@ -246,7 +246,7 @@ def opened(url: str, home: LivedIn) -> list[str]:
 
 @contextmanager
 def csms(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """In a process of its own, as chance in this one is the generator's; gives both addresses and the key."""
+    """In a process of its own, as chance in this one is the generator's; gives address, key and the stations' address."""
     configuration = folder / "csms.toml"
     parts = ('[api]\ndriver_secret = "0123456789abcdef0123456789abcdef"', "[payments]\nfake = true", "[resources]")
     configuration.write_text("\n".join((*parts, f'files = "{folder / "files"}"\n')))
@@ -270,7 +270,9 @@ def test_everything_is_answered_as_described(tmp_path: Path) -> None:
     with csms(tmp_path) as (url, key, stations):
         headers = {"authorization": f"Bearer {key}"}
         httpx.post(f"{url}/api/v1/stations", json={"id": "CS-1"}, headers=headers, timeout=60).raise_for_status()
-        with connect(f"{stations}CS-1", subprotocols=[Subprotocol("ocpp1.6")]) as socket:
+        # Without pings: they draw lots in this process, and chance is the generator's here.
+        protocols = [Subprotocol("ocpp1.6")]
+        with connect(f"{stations}CS-1", subprotocols=protocols, ping_interval=None) as socket:
             home = LivedIn(url, headers)
             home.furnish(Station(socket))
             assert opened(url, home) == []
