@@ -44,6 +44,7 @@ from forecourt.sim.demo_site import demo_site, recorded_day
 from forecourt.sim.driven_station import DrivenStation, tokens_of
 from forecourt.sim.sessions import RecordedSession, SessionFileError, by_station, free_of_overlaps, read_sessions
 from forecourt.sim.site_physics import SitePhysics
+from forecourt.station.variable_table import SAMPLED_MEASURANDS
 from forecourt.store.journal import MemoryJournal
 
 SETTLE_S = 15.0
@@ -51,6 +52,8 @@ SETTLE_S = 15.0
 
 _SITE_NAME: Final = "Demonstration"
 _DIMMED_TO_W: Final = 4200.0
+_MEASURANDS: Final = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,Current.Offered,SoC"
+"""With the limit and the battery, for whoever looks at a station's curves."""
 _AT_ONCE: Final = 0.45
 """What part of that is left for each of many."""
 
@@ -220,6 +223,7 @@ async def running_demo(
                 journal=MemoryJournal(),
                 clock=clock,
                 seed=seed,
+                variables={SAMPLED_MEASURANDS: _MEASURANDS},
                 visitors=True,
             )
             for index, point in enumerate(site.evses)
