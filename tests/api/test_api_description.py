@@ -246,7 +246,7 @@ def opened(url: str, home: LivedIn) -> list[str]:
 
 @contextmanager
 def csms(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """In a process of its own, as chance in this one is the generator's; gives address, key and the stations' address."""
+    """In a process of its own, as chance in this one is the generator's; gives address, key, and where stations go."""
     configuration = folder / "csms.toml"
     parts = ('[api]\ndriver_secret = "0123456789abcdef0123456789abcdef"', "[payments]\nfake = true", "[resources]")
     configuration.write_text("\n".join((*parts, f'files = "{folder / "files"}"\n')))
