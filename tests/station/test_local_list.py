@@ -264,3 +264,16 @@ def test_the_list_survives() -> None:
     assert version(again) == 2
     assert again.station.parts.local_list.info(BOB, again.now.at) == BLOCKED
     assert again.station.parts.variables.text(LIST_ENTRIES) == "2"
+
+
+def test_3_5_3_a_list_that_comes_into_force_takes_its_tokens_out_of_the_cache() -> None:
+    bench = Bench()
+    bench.connect()
+    listed = (LocalListEntry(ALICE, accepted()),)
+    bench.ask(r.SendLocalList(version=1, update=ListUpdate.FULL, entries=listed))
+    bench.set(LIST_ENABLED, "false")
+    bench.tap(ALICE, 1)
+    assert len(bench.station.parts.cache) == 1, "without the list it is a token as any other"
+    bench.set(LIST_ENABLED, "true")
+    assert len(bench.station.parts.cache) == 0
+    assert not bench.journal.load().get("cache")

@@ -11,6 +11,7 @@ from forecourt.domain.events import (
     TransactionStarted,
 )
 from forecourt.domain.meter import energy_wh
+from forecourt.domain.station import OperationalStatus
 from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenInfo
 from forecourt.domain.transaction import StoppedReason
 from forecourt.station import effects as e
@@ -459,3 +460,19 @@ def test_unknown_evses_are_ignored() -> None:
     ):
         bench.tell(told)
     assert not bench.csms.told(TransactionStarted)
+
+
+def test_a_token_does_not_follow_a_plug_to_where_it_cannot_charge() -> None:
+    bench = Bench()
+    bench.connect()
+    out_of_use = r.ChangeAvailability(evse_id=1, operational_status=OperationalStatus.INOPERATIVE)
+    assert bench.ask(out_of_use).outcome == "Accepted"
+    bench.tap(ALICE)
+    bench.plug(1)
+    in_use = r.ChangeAvailability(evse_id=1, operational_status=OperationalStatus.OPERATIVE)
+    assert bench.ask(in_use).outcome == "Accepted"
+    bench.run(30)
+    bench.plug(2)
+    assert bench.station.parts.evses[2].transaction is not None, "it has waited where it was"
+    bench.run(200)
+    assert bench.station.parts.evses[1].transaction is None

@@ -210,6 +210,7 @@ _TRIGGERS: Final[dict[TriggeredMessage, Callable[[Parts, r.TriggerMessage, Turn]
 def _set_variables(parts: Parts, request_id: str, request: r.SetVariables, turn: Turn) -> None:
     def judged(refusals: Refusals, turn: Turn) -> None:
         results, tell = parts.variables.set(request.settings, turn, refusals)
+        parts.cache.forget_listed(turn)
         turn.emit(Reply(request_id, r.SetVariablesAnswer(results=results)))
         for effect in tell:
             turn.emit(effect)

@@ -148,7 +148,9 @@ class Sessions:
             evse.preparing_since_s = None
 
     def _bring_along(self, evse: Evse) -> None:
-        """A token that waits elsewhere for want of a better place follows the plug."""
+        """A token that waits elsewhere for want of a better place follows the plug, to where it can charge."""
+        if not evse.usable or self._ground.faulted:
+            return
         for other in self._evses.values():
             waiting = other.authorization
             if other is evse or waiting is None or not waiting.movable or other.car_connected:
@@ -419,4 +421,6 @@ def _waits(evse: Evse) -> bool:
     """Whether somebody is expected to do something here."""
     if evse.transaction is not None or evse.lock is Lock.LOCKING:
         return False
-    return evse.authorization is not None or (evse.car_connected and not evse.finished and evse.usable)
+    if evse.authorization is not None:
+        return not evse.car_connected
+    return evse.car_connected and not evse.finished and evse.usable

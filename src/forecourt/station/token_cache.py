@@ -87,6 +87,11 @@ class TokenCache:
         if self._entries.pop(id_token.key, None) is not None:
             turn.delete(SECTION, id_token.key)
 
+    def forget_listed(self, turn: Turn) -> None:
+        """The local list may have come into force: what is on it has no place here (OCPP 1.6 §3.5.3)."""
+        for id_token in [entry.id_token for entry in self._entries.values() if self._is_listed(entry.id_token)]:
+            self.forget(id_token, turn)
+
     def clear(self, turn: Turn) -> bool:
         """Forget all (OCPP 1.6 §5.4). False: there is no cache in use (errata §3.23, C11)."""
         if not self.enabled:
