@@ -7,7 +7,6 @@ Guarantees
 * Times are in UTC on every connection.
 """
 
-import sqlite3
 from enum import StrEnum
 from typing import Any, Final
 
@@ -31,7 +30,7 @@ class Passing(StrEnum):
     CONFLICT = "conflict"
     """Somebody else has changed the same at the same time."""
     GONE = "gone"
-    """There is no connection to the database, or no room on its disk."""
+    """There is no connection to the database, or no room on its disk (PostgreSQL; SQLite says so and goes on)."""
 
 
 def make_engine(url: str) -> Engine:
@@ -101,8 +100,6 @@ def is_postgresql(connection: Connection | Engine) -> bool:
 def passing(error: BaseException) -> Passing | None:
     """What kind of passing trouble `error` is; None if it would come again."""
     raised = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(raised, sqlite3.Error):
-        return Passing.GONE if getattr(raised, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL else None
     if not type(raised).__module__.startswith("psycopg"):
         return None
     state: str | None = getattr(raised, "sqlstate", None)
