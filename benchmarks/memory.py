@@ -24,7 +24,7 @@ MOST = {"plain": 24.0, "tls": 48.0}
 @contextlib.contextmanager
 def ours(tls: tuple[Path, Path] | None) -> Iterator[Process]:
     """The CSMS."""
-    more = "" if tls is None else f'[ocpp.tls]\ncertificate = "{tls[0]}"\nkey = "{tls[1]}"\n'
+    more = "" if tls is None else f'profiles = [0, 2]\n[ocpp.tls]\ncertificate = "{tls[0]}"\nkey = "{tls[1]}"\n'
     with sqlite() as database, csms(database, more) as process:
         yield process
 

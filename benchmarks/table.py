@@ -20,6 +20,11 @@ HERE = Path(__file__).parent
 BRIEF = {
     "meter_values": ["--stations", "500", "--seconds", "2", "--rounds", "3"],
     "fleet": ["--stations", "300", "--window", "10", "--rounds", "1"],
+    "growth": ["--many", "2000", "--seconds", "2", "--rounds", "1"],
+    "processes": ["--stations", "400", "--seconds", "5", "--rounds", "1"],
+    "commands": ["--commands", "150", "--rounds", "2"],
+    "memory": ["--stations", "1000", "--rounds", "1"],
+    "storm": ["--stations", "2000", "--rounds", "1"],
     "allocation_speed": ["--rounds", "100"],
 }
 PATIENCE_S = 600.0
