@@ -16,9 +16,10 @@ from forecourt.csms import authorization, certificates, commands, contract_books
 from forecourt.csms.authorization import TokenFields
 from forecourt.csms.certificate_books import enter
 from forecourt.csms.contract_ports import ContractServices, ContractUnavailable, ResponderUnavailable
+from forecourt.csms.contract_records import ContractState
 from forecourt.csms.ports import Books
 from forecourt.csms.records import ConnectedStation
-from forecourt.csms.resource_records import CertificateState, ContractState
+from forecourt.csms.resource_records import CertificateState
 from forecourt.csms.revocation import Revocation, judged, name_of, request_for
 from forecourt.csms.settings import CsmsSettings
 from forecourt.domain import requests as r

@@ -12,7 +12,7 @@ from forecourt.api.bodies import LARGEST_KEY, instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.problems import documented
 from forecourt.csms import contract_books
-from forecourt.csms.resource_records import ContractCertificate, ContractState
+from forecourt.csms.contract_records import ContractCertificate, ContractState
 from forecourt.domain.certificate import ContractStatus
 
 

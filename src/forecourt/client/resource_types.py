@@ -3,12 +3,12 @@
 from datetime import datetime, time
 
 from forecourt.client.types import Answer
+from forecourt.csms.contract_records import ContractState
 from forecourt.csms.group_records import AssignmentState, Attempt, GroupMember, GroupStatus, WishSource
 from forecourt.csms.group_terms import GroupLimit
 from forecourt.csms.records import Direction, ProfileState
 from forecourt.csms.resource_records import (
     CertificateState,
-    ContractState,
     JobState,
     JobStep,
     ListState,

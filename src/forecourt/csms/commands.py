@@ -27,12 +27,12 @@ from forecourt.csms.outcomes import outcome_of, raw_outcome_of
 from forecourt.csms.paging import page_of
 from forecourt.csms.ports import Books, CallOrder, Context, Receipt
 from forecourt.csms.records import Command, CommandOrigin, CommandState, Page, ProfileState, Station
+from forecourt.csms.request_forms import as_asked, compact, completed
 from forecourt.domain.requests import (
     CancelReservation,
     CsmsRequest,
     CsmsRequestAnswer,
     GetLog,
-    GetVariables,
     RequestStartTransaction,
     RequestStopTransaction,
     ReserveNow,
@@ -83,10 +83,10 @@ async def issue(
         station = _station(books, context, station_id)
         known = _known(books, blank, station)
         if known is not None:
-            if _as_asked(request_of(known), request) != _REQUESTS.decode(_ENCODER.encode(request)):
+            if as_asked(request_of(known), request) != _REQUESTS.decode(_ENCODER.encode(request)):
                 raise _key_is_taken()
             return known, False
-        complete = job_books.numbered(context, books, station.number, _completed(books, request))
+        complete = completed(context, books, station.number, request)
         transaction_number, id_token = None, None
         if isinstance(complete, RequestStopTransaction):
             transaction = books.transactions.by_wire_id(station.number, complete.transaction_id)
@@ -146,7 +146,7 @@ async def issue_raw(
     """
     if not 0 < len(action) <= 64:
         raise Invalid("action", "must have 1 to 64 characters")
-    payload = _compact(payload)
+    payload = compact(payload)
 
     def store(books: Books) -> tuple[Command, bool]:
         station = _station(books, context, station_id)
@@ -345,18 +345,6 @@ def link_start(
 # Inside
 
 
-def _compact(payload: bytes) -> bytes:
-    """A JSON object without blanks between its parts, and every part as it was written. Raises Invalid."""
-    try:
-        payload.decode()
-        compact = msgspec.json.format(payload, indent=-1)
-    except (ValueError, RecursionError) as error:
-        raise Invalid("payload", f"must be JSON: {error}") from error
-    if not compact.startswith(b"{"):
-        raise Invalid("payload", "must be a JSON object")
-    return compact
-
-
 def _station(books: Books, context: Context, station_id: str) -> Station:
     station = books.stations.get(context.organisation_id, station_id)
     if station is None:
@@ -380,47 +368,6 @@ def _known(books: Books, asked: Command, station: Station) -> Command | None:
 
 def _key_is_taken() -> Conflict:
     return Conflict("the idempotency key was used for another command")
-
-
-def _as_asked(completed: CsmsRequest, asked: CsmsRequest) -> CsmsRequest:
-    """`completed` without the ids that `_completed` would give to `asked`."""
-    match completed, asked:
-        case (SetChargingProfile(), SetChargingProfile()) if asked.profile.id == 0:
-            return msgspec.structs.replace(completed, profile=msgspec.structs.replace(completed.profile, id=0))
-        case (ReserveNow(), ReserveNow()) if asked.reservation_id == 0:
-            return msgspec.structs.replace(completed, reservation_id=0)
-        case (GetVariables(), GetVariables()) if asked.request_id == 0:
-            return msgspec.structs.replace(completed, request_id=0)
-        case (UpdateFirmware(), UpdateFirmware()) if asked.request_id is None:
-            return msgspec.structs.replace(completed, request_id=None)
-        case (GetLog(), GetLog()) if asked.request_id is None:
-            return msgspec.structs.replace(completed, request_id=None)
-        case (RequestStartTransaction(), RequestStartTransaction()):
-            profile = completed.charging_profile
-            if profile is not None and asked.charging_profile is not None and asked.charging_profile.id == 0:
-                profile = msgspec.structs.replace(profile, id=0)
-            remote_start_id = 0 if asked.remote_start_id == 0 else completed.remote_start_id
-            return msgspec.structs.replace(completed, charging_profile=profile, remote_start_id=remote_start_id)
-        case _:
-            return completed
-
-
-def _completed(books: Books, request: CsmsRequest) -> CsmsRequest:
-    if isinstance(request, SetChargingProfile) and request.profile.id == 0:
-        profile = msgspec.structs.replace(request.profile, id=books.charging.next_profile_id())
-        return msgspec.structs.replace(request, profile=profile)
-    if isinstance(request, ReserveNow) and request.reservation_id == 0:
-        return msgspec.structs.replace(request, reservation_id=books.resources.next_reservation_id())
-    if isinstance(request, GetVariables) and request.refs is None and request.request_id == 0:
-        return msgspec.structs.replace(request, request_id=books.commands.next_request_id())
-    if isinstance(request, RequestStartTransaction):
-        with_it = request.charging_profile
-        if request.remote_start_id == 0:
-            request = msgspec.structs.replace(request, remote_start_id=books.commands.next_remote_start_id())
-        if with_it is not None and with_it.id == 0:
-            with_it = msgspec.structs.replace(with_it, id=books.charging.next_profile_id())
-            request = msgspec.structs.replace(request, charging_profile=with_it)
-    return request
 
 
 def _blank(

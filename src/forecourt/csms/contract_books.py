@@ -16,11 +16,11 @@ import msgspec
 from cryptography import x509
 
 from forecourt.csms import published
+from forecourt.csms.contract_records import ContractCertificate, ContractState
 from forecourt.csms.errors import NotFound
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
 from forecourt.csms.records import Page
-from forecourt.csms.resource_records import ContractCertificate, ContractState
 from forecourt.csms.revocation import certificates_in, issuer_of
 from forecourt.csms.stations import find_station
 from forecourt.csms.work import Work

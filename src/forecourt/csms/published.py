@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from forecourt.csms.contract_records import ContractCertificate
 from forecourt.csms.group_records import GroupStatus
 from forecourt.csms.money_records import Cdr, Payment, Session
 from forecourt.csms.records import (
@@ -22,7 +23,6 @@ from forecourt.csms.records import (
 )
 from forecourt.csms.resource_records import (
     Certificate,
-    ContractCertificate,
     FirmwareJob,
     LocalList,
     LogJob,

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from forecourt.csms.contract_records import ContractCertificate
 from forecourt.csms.resource_records import (
     Certificate,
-    ContractCertificate,
     FileLink,
     FirmwareJob,
     LocalList,

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, UniqueConstraint
 
+from forecourt.csms.contract_records import ContractState
 from forecourt.csms.resource_records import (
     CertificateState,
-    ContractState,
     FileKind,
     JobState,
     JobStep,

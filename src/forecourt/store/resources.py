@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, func, insert, update
 
 from forecourt.csms import resource_records as records
+from forecourt.csms.contract_records import ContractCertificate
 from forecourt.store import resource_tables as tables
 from forecourt.store.rows import Shape, inserted
 from forecourt.store.sequences import next_number
@@ -93,7 +94,7 @@ _FIRMWARE_JOB: Final = Shape(records.FirmwareJob, tables.firmware_jobs)
 _LOG_JOB: Final = Shape(records.LogJob, tables.log_jobs)
 _CERTIFICATE: Final = Shape(records.Certificate, tables.certificates)
 _INSTALLED: Final = Shape(records.StationCertificate, tables.installed_certificates)
-_CONTRACT: Final = Shape(records.ContractCertificate, tables.contract_certificates)
+_CONTRACT: Final = Shape(ContractCertificate, tables.contract_certificates)
 _SECURITY_EVENT: Final = Shape(records.SecurityEvent, tables.security_events)
 
 
@@ -149,7 +150,7 @@ class SqlResourceBooks:
         return SqlShelf(self._connection, _INSTALLED)
 
     @cached_property
-    def contract_certificates(self) -> SqlShelf[records.ContractCertificate]:
+    def contract_certificates(self) -> SqlShelf[ContractCertificate]:
         """Of certificates that cars have shown."""
         return SqlShelf(self._connection, _CONTRACT)
 
