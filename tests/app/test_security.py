@@ -32,8 +32,9 @@ from forecourt.csms.stations import StationChanges, StationFields
 from forecourt.hardware.simulated import SimulatedHardware
 from forecourt.net.client import connect, security_event_of
 from forecourt.net.connection import DEAF, ConnectFailed
-from forecourt.net.station_session import StationSession, Uplink
+from forecourt.net.station_session import StationSession
 from forecourt.net.tls import ClientTls, client_context
+from forecourt.net.uplink import Uplink
 from forecourt.store.journal import MemoryJournal
 
 HEXADECIMAL = "00112233445566778899aabbccddeeff00112233"

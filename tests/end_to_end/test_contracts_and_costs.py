@@ -46,7 +46,8 @@ from forecourt.hardware.kept import KeptHardware
 from forecourt.hardware.simulated import SimulatedEvse
 from forecourt.net.clock import RealClock
 from forecourt.net.handshake import connection_url
-from forecourt.net.station_session import StationSession, Uplink
+from forecourt.net.station_session import StationSession
+from forecourt.net.uplink import Uplink
 from forecourt.station.config import EvseConfig, StationConfig
 from forecourt.station.extension_variables import COSTS_SHOWN, PNC_ENABLED
 from forecourt.station.variable_table import ORGANIZATION_NAME, SAMPLED_INTERVAL

@@ -26,8 +26,8 @@ from forecourt.hardware.sftp import HostKeys
 from forecourt.hardware.simulated import SimulatedEvse
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.handshake import connection_url
-from forecourt.net.station_session import Uplink
 from forecourt.net.tls import ClientTls
+from forecourt.net.uplink import Uplink
 from forecourt.quantities import NOMINAL_VOLTAGE_V
 from forecourt.station.config import DEFAULT_MEASURANDS, EvseConfig, StationConfig
 from forecourt.station.variable_table import BASIC_AUTH_PASSWORD, SECURITY_PROFILE

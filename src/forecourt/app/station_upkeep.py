@@ -45,8 +45,8 @@ from forecourt.hardware.transfers import FileInstaller, TransferSystem
 from forecourt.net.certificates import CertificateError, read_roots, root_files
 from forecourt.net.client import INVALID_CSMS_CERTIFICATE, security_event_of
 from forecourt.net.connection import ConnectFailed, HandshakeRefused
-from forecourt.net.station_session import Uplink
 from forecourt.net.tls import ClientTls, client_context
+from forecourt.net.uplink import Uplink
 from forecourt.station.station import Station
 from forecourt.station.variable_table import SECURITY_PROFILE
 

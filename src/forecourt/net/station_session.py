@@ -15,22 +15,20 @@ Guarantees
 import asyncio
 import logging
 import random
-import ssl
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
-
-import msgspec
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from forecourt.dialect.port import Dialect
-from forecourt.domain.clock import Deadlines, Now
-from forecourt.net.backoff import Backoff, BackoffPolicy
+from forecourt.domain.clock import Clock, Now
+from forecourt.net.backoff import Backoff
 from forecourt.net.certificates import CertificateError
 from forecourt.net.client import KeptConnection, connect, security_event_of
 from forecourt.net.clock import RealClock
-from forecourt.net.connection import CloseCode, ConnectFailed, Connection, Limits, ReceiverFactory
+from forecourt.net.connection import CloseCode, ConnectFailed, Connection, Limits
 from forecourt.net.route import Route
 from forecourt.net.station_endpoint import StationEndpoint
+from forecourt.net.uplink import Dial, Reach, Uplink, limits_with
 from forecourt.station.config import StationConfig
 from forecourt.station.effects import CertificateChanged, Configure, ConnectWith, Effect, OpenPowerPath
 from forecourt.station.inputs import Input, SecurityEventNoticed
@@ -43,59 +41,6 @@ security_log = logging.getLogger("forecourt.security")
 _LONGEST_SLEEP_S: Final = 3600.0
 _BUSY_S: Final = 30.0
 """When to look again whether a connection can be given up for a better one."""
-
-
-class Clock(Protocol):
-    """Where the time comes from: `net.clock`."""
-
-    def now(self) -> Now:
-        """This instant."""
-        ...
-
-    def seconds_until(self, deadlines: Deadlines) -> float | None:
-        """Real seconds until the earlier of `deadlines`; None: never."""
-        ...
-
-
-class Uplink(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the CSMS is, and how to reach it."""
-
-    url: str
-    """With the station's identity (`net.handshake.connection_url`)."""
-    security_profile: int = 0
-    """0 to 3 (security white paper §2; OCPP 2.0.1 A00); the fields below are what it needs."""
-    basic_auth: tuple[str, str | bytes] | None = None
-    tls: ssl.SSLContext | None = None
-    """For wss://; None: what the system trusts. One that follows its files takes in a renewed certificate by itself."""
-    backoff: BackoffPolicy = BackoffPolicy()
-    connect_timeout_s: float = 30.0
-
-    def __repr__(self) -> str:
-        # Never the password.
-        return f"Uplink(url={self.url!r}, security_profile={self.security_profile})"
-
-
-Reach = Callable[[int, str], Sequence[Uplink]]
-"""How to reach the CSMS under a security profile with a password, in order of preference; asked for each attempt. It
-raises CertificateError when a certificate is missing or can't be used."""
-
-
-class Dial(Protocol):
-    """Connects once: `net.client.connect`."""
-
-    async def __call__(
-        self,
-        url: str,
-        *,
-        subprotocols: tuple[str, ...],
-        receiver: ReceiverFactory,
-        basic_auth: tuple[str, str | bytes] | None,
-        tls: ssl.SSLContext | None,
-        limits: Limits | None,
-        timeout_s: float,
-    ) -> Connection:
-        """An open connection; ConnectFailed otherwise."""
-        ...
 
 
 class StationSession:
@@ -300,7 +245,7 @@ class StationSession:
     async def _attempt(self) -> Connection:
         if not self._link_wanted or self._rebooting is not None:
             raise ConnectFailed("the link is switched off")
-        limits = Limits() if self._ping_interval_s is None else _limits(self._ping_interval_s)
+        limits = Limits() if self._ping_interval_s is None else limits_with(self._ping_interval_s)
         self._choose_uplink()
         return await self._dial(
             self.uplink.url,
@@ -453,11 +398,3 @@ class _Receiver:
     def closed(self, code: int, reason: str, /) -> None:
         log.debug("closed: %d %s", code, reason)
         self._session.lost(self._connection)
-
-
-def _limits(ping_interval_s: float) -> Limits:
-    usual = Limits()
-    return Limits(
-        ping_interval_s=ping_interval_s,
-        pong_timeout_s=min(usual.pong_timeout_s, ping_interval_s) if ping_interval_s else usual.pong_timeout_s,
-    )

@@ -28,7 +28,8 @@ from forecourt.hardware.simulated import PlugError, SimulatedEvse, SimulatedHard
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.handshake import connection_url
-from forecourt.net.station_session import StationSession, Uplink
+from forecourt.net.station_session import StationSession
+from forecourt.net.uplink import Uplink
 from forecourt.sim.cars import token_of, vehicle_of
 from forecourt.sim.sessions import RecordedSession
 from forecourt.station.boot import Registration

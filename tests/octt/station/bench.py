@@ -21,7 +21,8 @@ from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.clock import ScaledClock
-from forecourt.net.station_session import StationSession, Uplink
+from forecourt.net.station_session import StationSession
+from forecourt.net.uplink import Uplink
 from forecourt.station.config import EvseConfig, StationConfig
 from forecourt.station.inputs import Fault, FaultCleared, FaultRaised, Input, PowerFailing, TokenPresented
 from forecourt.station.ports import Security, System

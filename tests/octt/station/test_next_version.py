@@ -17,7 +17,8 @@ from forecourt.domain.token import IdToken
 from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
-from forecourt.net.station_session import StationSession, Uplink
+from forecourt.net.station_session import StationSession
+from forecourt.net.uplink import Uplink
 from forecourt.station.config import EvseConfig, StationConfig
 from forecourt.station.inputs import TokenPresented
 from forecourt.store.journal import MemoryJournal

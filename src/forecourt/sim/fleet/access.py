@@ -18,8 +18,8 @@ from forecourt.dialect.port import Dialect
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.certificates import CertificateError
 from forecourt.net.handshake import connection_url
-from forecourt.net.station_session import Uplink
 from forecourt.net.tls import ClientTls, client_context
+from forecourt.net.uplink import Uplink
 
 _ID: Final = "{id}"
 _WITH_PASSWORD: Final = frozenset({1, 2})

@@ -26,7 +26,8 @@ from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.client import connect
 from forecourt.net.clock import ScaledClock
 from forecourt.net.connection import Connection, ReceiverFactory
-from forecourt.net.station_session import StationSession, Uplink
+from forecourt.net.station_session import StationSession
+from forecourt.net.uplink import Uplink
 from forecourt.sim.fleet.access import Ways
 from forecourt.sim.fleet.edge import Edge
 from forecourt.sim.fleet.report import FleetReport, Ledger, Tally
