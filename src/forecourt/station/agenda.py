@@ -71,7 +71,7 @@ class Agenda:
             parts.authorizer.next_deadline_s(),
             parts.unlocks.next_deadline_s(),
             parts.resets.next_deadline_s(),
-            parts.costs.next_retry_s(),
+            parts.stays.next_deadline_s(),
         )
         self._world_s = _first(
             parts.sessions.next_world_deadline_s(),

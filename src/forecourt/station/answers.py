@@ -128,7 +128,7 @@ def _ev_certificate_answered(parts: Parts, purpose: ForEvCertificate, answer: An
 
 
 def _unplugged_answered(parts: Parts, purpose: ForUnplugged, _: Any, turn: Turn) -> None:
-    parts.costs.unplugged_told(purpose, turn)
+    parts.stays.told(purpose, turn)
 
 
 def _nothing(_: Parts, __: Purpose, ___: Any, ____: Turn) -> None:
@@ -160,7 +160,7 @@ def failed(parts: Parts, purpose: Purpose, failure: i.CallFailure, turn: Turn) -
     elif isinstance(purpose, ForEvCertificate):
         parts.contracts.answered(purpose, None, turn)
     elif isinstance(purpose, ForUnplugged):
-        parts.costs.unplugged_failed(purpose, failure, turn)
+        parts.stays.failed(purpose, failure, turn)
 
 
 _ANSWERS: Final[dict[type, Callable[[Parts, Any, Any, Turn], None]]] = {

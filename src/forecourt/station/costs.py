@@ -7,8 +7,6 @@ Guarantees
   nobody else has come; any other is Rejected. With CustomDisplayCostAndPrice off all of it is answered as unknown.
 * A trigger sends one meter value, with the context Other, at each of what it names: an instant, an energy, and each
   time the power crosses its mark or the connector comes into one of its states. The next running cost takes its place.
-* Where CustomIdleFeeAfterStop is set, the CSMS is told when a car leaves that stayed after its transaction, though it
-  take a restart or an outage until then.
 """
 
 from collections.abc import Mapping
@@ -20,8 +18,8 @@ import msgspec
 from forecourt.domain.cost import ChargingPrice, MeterTrigger, PriceText
 from forecourt.domain.events import MeterSampled, Notice
 from forecourt.domain.meter import Measurand, ReadingContext
-from forecourt.domain.requests import ConnectorUnplugged, CostUpdated, RequestStatus, ShowFinalCost, ShowPrice
-from forecourt.station.calls import Calls, ForInformation, ForUnplugged, ShownState
+from forecourt.domain.requests import CostUpdated, RequestStatus, ShowFinalCost, ShowPrice
+from forecourt.station.calls import Calls, ForInformation, ShownState
 from forecourt.station.effects import PriceSubject, ShowPrices
 from forecourt.station.evse import Evse
 from forecourt.station.extension_variables import (
@@ -29,7 +27,6 @@ from forecourt.station.extension_variables import (
     COSTS_SHOWN,
     DEFAULT_PRICE,
     DEFAULT_PRICE_TEXTS,
-    IDLE_FEE_AFTER_STOP,
     LANGUAGE,
     MULTI_LANGUAGE,
     NEXT_OFFSET,
@@ -40,18 +37,15 @@ from forecourt.station.extension_variables import (
     offset_of,
     price_words,
 )
-from forecourt.station.inputs import CallFailure
 from forecourt.station.metering import Metering
 from forecourt.station.outbox import Outbox
+from forecourt.station.stays import Stays
 from forecourt.station.turn import Turn
 from forecourt.station.variable_table import SAMPLED_MEASURANDS
 from forecourt.station.variables import Variables
 
-SECTION: Final = "unplugged"
-
 _LOOK_EVERY_S: Final = 10.0
 """How often the meter is looked at for an energy or a power that the CSMS waits for."""
-_RETRY_S: Final = 60.0
 _POWER_BAND: Final = 0.05
 """How far the power has to come back, as a share of its mark, before crossing it counts again."""
 
@@ -69,18 +63,6 @@ class _Line(msgspec.Struct):
     state: ShownState | None = None
 
 
-class _Stay(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A car that stayed after its transaction, as the journal keeps it."""
-
-    transaction_id: str
-    evse_id: int
-    csms_id: str | None = None
-    left_at: datetime | None = None
-
-
-decode_record = msgspec.json.Decoder(_Stay).decode
-
-
 class Costs:
     """What one station shows of prices and costs."""
 
@@ -88,18 +70,22 @@ class Costs:
         "_calls",
         "_default",
         "_evses",
-        "_in_flight",
         "_lines",
         "_metering",
         "_outbox",
-        "_retry_at_s",
         "_stays",
         "_variables",
         "_zero",
     )
 
     def __init__(
-        self, variables: Variables, calls: Calls, outbox: Outbox, metering: Metering, evses: Mapping[int, Evse]
+        self,
+        variables: Variables,
+        calls: Calls,
+        outbox: Outbox,
+        metering: Metering,
+        evses: Mapping[int, Evse],
+        stays: Stays,
     ) -> None:
         self._variables = variables
         self._calls = calls
@@ -107,16 +93,10 @@ class Costs:
         self._metering = metering
         self._evses = evses
         self._lines: dict[int, _Line] = {}
-        self._stays: dict[str, _Stay] = {}
-        self._in_flight: str | None = None
-        self._retry_at_s: float | None = None
+        self._stays = stays
         self._default: ShowPrices | None = None
         self._zero: tuple[datetime, float] | None = None
         """One instant on the calendar and on the world's clock, to go from one to the other."""
-
-    def restore(self, kept: Mapping[str, bytes]) -> None:
-        """Take over what the journal holds."""
-        self._stays = {key: decode_record(raw) for key, raw in kept.items()}
 
     @property
     def enabled(self) -> bool:
@@ -197,15 +177,12 @@ class Costs:
 
     def update(self, turn: Turn) -> None:
         """Bring up to date what is shown, and see whether a trigger has come."""
-        if not self.enabled and not self._stays:
+        if not self.enabled:
             return
         self._zero = (turn.at, turn.now.elapsed_s)
         for evse in self._evses.values():
             self._follow(evse, turn)
-        for stay in self._stays.values():
-            self._see_off(stay, turn)
         self._show_default(turn)
-        self.pump(turn)
 
     def _follow(self, evse: Evse, turn: Turn) -> None:
         """The transaction of an EVSE has begun, goes on, or is over."""
@@ -221,8 +198,8 @@ class Costs:
             line.csms_id = line.csms_id or self._outbox.csms_id_of(line.transaction_id)
             if line.trigger is not None and not self._over(evse, line, turn):
                 line.trigger = None
-            if line.transaction_id not in self._stays and evse.occupied and evse.finished:
-                self._stayed(evse, line, turn)
+            if evse.occupied and evse.finished:
+                self._stays.begin(evse.evse_id, line.transaction_id, line.csms_id, turn)
             if not evse.occupied and evse.authorization is not None:
                 del self._lines[evse.evse_id]  # the next driver is there
 
@@ -302,56 +279,6 @@ class Costs:
         phases = [sample.value for sample in value.samples if sample.phase is not None and sample.value is not None]
         return whole[0] if whole else sum(phases) if phases else None
 
-    # Cars that stay
-
-    def _stayed(self, evse: Evse, line: _Line, turn: Turn) -> None:
-        if self.enabled and self._variables.boolean(IDLE_FEE_AFTER_STOP):
-            stay = _Stay(transaction_id=line.transaction_id, evse_id=evse.evse_id, csms_id=line.csms_id)
-            self._keep(stay, turn)
-
-    def _see_off(self, stay: _Stay, turn: Turn) -> None:
-        evse = self._evses.get(stay.evse_id)
-        issued = self._outbox.csms_id_of(stay.transaction_id)
-        if stay.csms_id is None and issued is not None:
-            stay.csms_id = issued
-            self._keep(stay, turn)
-        gone = evse is None or (evse.pilot is not None and not evse.occupied) or evse.transaction is not None
-        if stay.left_at is None and gone:
-            stay.left_at = turn.at
-            self._keep(stay, turn)
-
-    def _keep(self, stay: _Stay, turn: Turn) -> None:
-        self._stays[stay.transaction_id] = stay
-        turn.put(SECTION, stay.transaction_id, stay)
-
-    def pump(self, turn: Turn) -> None:
-        """Tell of a car that has left, if nothing stands against it."""
-        if self._in_flight is not None or not self._calls.online:
-            return
-        if self._retry_at_s is not None and turn.now.protocol_s < self._retry_at_s:
-            return
-        self._retry_at_s = None
-        for stay in self._stays.values():
-            if stay.left_at is not None and stay.csms_id is not None:
-                self._in_flight = stay.transaction_id
-                request = ConnectorUnplugged(transaction_id=stay.csms_id, at=stay.left_at)
-                self._calls.send(request, ForUnplugged(stay.transaction_id), turn)
-                return
-
-    def unplugged_told(self, purpose: ForUnplugged, turn: Turn) -> None:
-        """The CSMS has heard of it."""
-        self._in_flight = None
-        if self._stays.pop(purpose.transaction_id, None) is not None:
-            turn.delete(SECTION, purpose.transaction_id)
-
-    def unplugged_failed(self, purpose: ForUnplugged, failure: CallFailure, turn: Turn) -> None:
-        """It has not answered."""
-        if failure in {CallFailure.TIMEOUT, CallFailure.LOST}:
-            self._in_flight = None
-            self._retry_at_s = turn.now.protocol_s + _RETRY_S
-        else:
-            self.unplugged_told(purpose, turn)
-
     # Time
 
     def next_deadline_s(self) -> float | None:
@@ -368,11 +295,6 @@ class Costs:
             if line.energy_wh is not None or line.trigger.power_w is not None:
                 deadlines.append(zero_s + _LOOK_EVERY_S)
         return min(deadlines, default=None)
-
-    def next_retry_s(self) -> float | None:
-        """When to pump again, on the protocol's clock."""
-        waits = self._stays and self._in_flight is None and self._calls.online
-        return self._retry_at_s if waits else None
 
     # Words
 

@@ -38,6 +38,7 @@ from forecourt.station.reset import Resets
 from forecourt.station.security_log import SecurityLog
 from forecourt.station.sessions import Sessions, Wish
 from forecourt.station.status import Ground, Status
+from forecourt.station.stays import Stays
 from forecourt.station.token_cache import TokenCache
 from forecourt.station.transactions import SECTION as TRANSACTIONS
 from forecourt.station.transactions import Transactions, decode_transaction
@@ -140,7 +141,8 @@ class Parts:
         self.certificates = Certificates(config, self.variables, self.calls, self.security_log)
         self.contracts = Contracts(config, self.variables, self.calls, self.certificates, self.sessions)
         self.v2g = V2gCertificate(config, self.variables, self.calls, self.certificates, self.security_log)
-        self.costs = Costs(self.variables, self.calls, self.outbox, self.metering, evses)
+        self.stays = Stays(self.variables, self.calls, self.outbox, evses)
+        self.costs = Costs(self.variables, self.calls, self.outbox, self.metering, evses, self.stays)
         self.access = Access(config, capabilities, self.variables, self.certificates)
 
     def begin_time(self, state: JournalState, now: Now) -> None:

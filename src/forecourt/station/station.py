@@ -29,7 +29,6 @@ from forecourt.station.boot import SECTION as STATION_SECTION
 from forecourt.station.boot import Registration
 from forecourt.station.calls import ForApplication, ForHeartbeat
 from forecourt.station.config import StationConfig
-from forecourt.station.costs import SECTION as COST_SECTION
 from forecourt.station.effects import (
     DataTransferDone,
     Disregard,
@@ -49,6 +48,7 @@ from forecourt.station.remote import PROFILES, REQUESTS
 from forecourt.station.reports import SECTION as REPORT_SECTION
 from forecourt.station.security_log import SECTION as SECURITY_LOG_SECTION
 from forecourt.station.security_log import SecurityEvent
+from forecourt.station.stays import SECTION as STAY_SECTION
 from forecourt.station.turn import Turn
 from forecourt.station.v2g import SECTION as OCSP_SECTION
 from forecourt.station.variable_table import FEATURE_PROFILES
@@ -101,7 +101,7 @@ class Station:
         parts.security_log.note(SecurityEvent.STARTUP_OF_THE_DEVICE, turn)
         parts.access.restore(state.get(ACCESS_SECTION, {}), turn)
         parts.v2g.restore(state.get(OCSP_SECTION, {}))
-        parts.costs.restore(state.get(COST_SECTION, {}))
+        parts.stays.restore(state.get(STAY_SECTION, {}))
         parts.firmware.restore(state.get(FIRMWARE_SECTION, {}), turn)
         parts.log_uploads.restore(state.get(LOG_UPLOAD_SECTION, {}), turn)
         parts.reservations.restore(state.get("reservation", {}), turn)
@@ -187,6 +187,7 @@ class Station:
         parts.status.update(turn)
         parts.v2g.update(turn)
         parts.costs.update(turn)
+        parts.stays.update(turn)
         parts.resets.update(turn)
         self._agenda.turned()
         return turn.effects()
