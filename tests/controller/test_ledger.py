@@ -130,7 +130,7 @@ def test_a_reading_from_before_a_reduction_that_comes_after_it_frees_nothing() -
         assert account.exposure_a(bench.now) == exposure_a
 
 
-@pytest.mark.parametrize("seed", [1238, 1553, 1607])
+@pytest.mark.parametrize("seed", [*(pytest.param(seed, marks=pytest.mark.slow) for seed in (1238, 1553)), 1607])
 def test_a_slow_car_within_the_tolerance_overloads_nothing(seed: int) -> None:
     """Stories in which one drew up to 1 A more than was booked."""
     hours = {1238: 10.0, 1553: 15.8, 1607: 4.6}[seed]
