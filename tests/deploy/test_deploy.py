@@ -94,6 +94,12 @@ def test_what_the_image_is_made_of_is_there() -> None:
                 assert f"!{source.removeprefix('./')}" in kept, source
 
 
+def test_the_image_has_what_its_wheel_is_built_with() -> None:
+    hook = (DEPLOY.parent / "hatch_build.py").read_text(encoding="utf-8")
+    assert '"tools" / "build_console.py"' in hook
+    assert "COPY tools/build_console.py ./tools/build_console.py" in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
 @pytest.mark.parametrize("file", COMPOSE, ids=lambda path: path.name)
 def test_compose_files_are_whole(file: Path) -> None:
     made = yaml.safe_load(file.read_text(encoding="utf-8"))
