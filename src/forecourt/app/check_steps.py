@@ -67,7 +67,9 @@ class SampleInterval(Check, frozen=True, kw_only=True):
 
 
 class Trigger(Check, frozen=True, kw_only=True):
-    """A message can be asked for, and comes."""
+    """A message can be asked for, and comes. A BootNotification may be Rejected instead, as the errata want it of a
+    charger that was accepted (OCPP 1.6 errata §3.35, §3.40): who asks for one all the same has nothing to fear of it.
+    """
 
     message: TriggeredMessage
     connector: bool = False
@@ -79,6 +81,9 @@ class Trigger(Check, frozen=True, kw_only=True):
         request = TriggerMessage(requested_message=self.message, evse_id=evse_id, connector_id=connector_id)
         command = await bench.ask(request)
         if command.state is not CommandState.ACCEPTED:
+            if self.message is TriggeredMessage.BOOT_NOTIFICATION and b'"Rejected"' in (command.answer or b""):
+                says = "it is Rejected once the charger was accepted, as the errata of OCPP 1.6 want it (§3.35, §3.40)"
+                return judged(True, says, evidence_of(command))
             return refused(command)
         words = _WITNESSES.get(self.message, (self.message.value,))
         frame = await bench.until(lambda: bench.heard(words, after=mark), self.within_s)
