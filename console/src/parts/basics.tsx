@@ -68,7 +68,7 @@ export function Loading() {
   const { t } = useText();
   return (
     <Center mih={160}>
-      <Loader size="sm" aria-label={t("Loading")} />
+      <Loader size="sm" role="progressbar" aria-label={t("Loading")} />
     </Center>
   );
 }
