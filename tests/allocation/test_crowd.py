@@ -66,7 +66,7 @@ def one_by_one(site: CompiledSite, *args: object, **more: object) -> Allocation:
         return allocate(site, *args, **more)  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(days())
 def test_a_crowd_is_decided_as_one_by_one(
     day: tuple[Site, list[tuple[float, list[Demand], dict[str, Background]]]],

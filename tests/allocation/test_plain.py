@@ -16,7 +16,7 @@ from forecourt.domain.site import EvsePoint, GridConnection, Site
 from forecourt.quantities import PerPhase, Phase
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_many_at_once_is_the_same_as_one_by_one(data: st.DataObject) -> None:
     site = data.draw(sites(wye_only=True, biggest=8))
