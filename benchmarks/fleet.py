@@ -103,12 +103,14 @@ async def fleet_side(port: int, stations: int, interval_s: int, window_s: float)
     return await measured(before, stations, interval_s, window_s, running)
 
 
-async def transactions_side(port: int, stations: int, interval_s: int, window_s: float, cars: int) -> dict[str, float]:
+async def transactions_side(
+    port: int, stations: int, interval_s: int, window_s: float, cars: int, patience_s: float, rate: float
+) -> dict[str, float]:
     """Idle for a window, then `cars` transactions for another."""
     before = memory_bytes()
     template = StationTemplate()
-    online_s = stations / 500
-    comes_s = online_s + 2.5 * interval_s + window_s + 10.0
+    online_s = stations / rate
+    comes_s = online_s + 2.5 * interval_s + window_s + patience_s
     spike = Spike(at_s=comes_s, over_s=5.0, share=min(1.0, cars / (stations * len(template.evses))))
     scenario = Scenario(
         duration_s=1e6, connect=Connect(over_s=online_s), spikes=(spike,), drivers=Drivers(taps_after_s=(0.5, 2.0))
@@ -204,7 +206,10 @@ Side = Callable[[int, int, int, float], Coroutine[Any, Any, dict[str, float]]]
 
 def child(side: Side, told: Any, port: int, stations: int, interval_s: int, window_s: float) -> None:
     async def work() -> None:
-        told.put(await side(port, stations, interval_s, window_s))
+        try:
+            told.put(await side(port, stations, interval_s, window_s))
+        except Exception as error:  # noqa: BLE001 - whoever waits for figures has to hear that there are none
+            told.put(repr(error))
         told.close()
         told.join_thread()
         os._exit(0)  # thousands of farewells are not what is measured
@@ -212,7 +217,7 @@ def child(side: Side, told: Any, port: int, stations: int, interval_s: int, wind
     run(work())
 
 
-def measure(side: Side, stations: int, interval_s: int, window_s: float) -> dict[str, float]:
+def measure(side: Side, stations: int, interval_s: int, window_s: float, within_s: float = 300.0) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
     serving = context.Process(target=server, args=(told, interval_s), daemon=True)
@@ -221,8 +226,10 @@ def measure(side: Side, stations: int, interval_s: int, window_s: float) -> dict
         port = told.get(timeout=30)
         working = context.Process(target=child, args=(side, told, port, stations, interval_s, window_s), daemon=True)
         working.start()
-        found: dict[str, float] = told.get(timeout=300)
+        found: dict[str, float] | str = told.get(timeout=within_s)
         working.join(timeout=30)
+        if isinstance(found, str):
+            raise RuntimeError(found)  # noqa: TRY004 - it is what went wrong
         return found
     finally:
         serving.kill()
@@ -230,8 +237,14 @@ def measure(side: Side, stations: int, interval_s: int, window_s: float) -> dict
 
 
 def with_cars(given: argparse.Namespace) -> None:
-    side = functools.partial(transactions_side, cars=given.transactions)
-    found = measure(side, given.stations, given.interval, given.window)
+    side = functools.partial(transactions_side, cars=given.transactions, patience_s=given.patience, rate=given.rate)
+    found = measure(
+        side,
+        given.stations,
+        given.interval,
+        given.window,
+        within_s=300.0 + 2 * given.patience + given.stations / given.rate,
+    )
     if given.json:
         print(json.dumps({"stations": given.stations, "absolute": found}))
         return
@@ -253,6 +266,8 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=20.0, help="measured, in seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--transactions", type=int, default=0, help="cars that charge after the stations have idled")
+    parser.add_argument("--rate", type=float, default=500.0, help="stations that connect in a second")
+    parser.add_argument("--patience", type=float, default=10.0, help="longer, where connecting takes its time, in s")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.transactions:
