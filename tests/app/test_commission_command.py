@@ -7,12 +7,11 @@ from pathlib import Path
 
 import ocpp.v16.call
 import pytest
-from click.testing import Result
 from tests.api.test_site_api import a_house
 from tests.net.central_v16 import office
 from tests.net.peers import until
 from tests.net.test_controller_session import station
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from forecourt.app.commission import told
 from forecourt.app.main import app

@@ -132,8 +132,8 @@ def test_messages_initiated_by_third_party(row: str) -> None:
             ((kind, number, what, *_),) = map(json.loads, passing.to_csms())
             assert (kind, number, what) in ((3, "c", {"status": "Rejected"}), (4, "c", "NotSupported"))
         return
-    asked, answer = UP[action]
-    passing.station(json.dumps([2, "m", action, asked]).encode())
+    said_before, answer = UP[action]
+    passing.station(json.dumps([2, "m", action, said_before]).encode())
     heard = len(passing.to_csms())
     before = passing.to_station()
     said = json.dumps([3, "m", answer], indent=1).encode()
