@@ -17,11 +17,12 @@ import msgspec
 from litestar import Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter
+from msgspec import UNSET, UnsetType
 
 from forecourt.api.authentication import PREFIX
 from forecourt.api.lifetime import Lifetime
 from forecourt.api.lists import shown
-from forecourt.api.problems import MEDIA_TYPE, documented
+from forecourt.api.problems import MEDIA_TYPE, FieldError, documented
 from forecourt.csms import commands
 from forecourt.csms.masking import settings_masked
 from forecourt.csms.ports import Context
@@ -90,6 +91,21 @@ class UndeliveredCommand(CommandResource, frozen=True, kw_only=True):
     status: int = HTTPStatus.CONFLICT
 
 
+class CommandConflict(msgspec.Struct, frozen=True, kw_only=True):
+    """A problem (RFC 9457). Of a command that never left it has the members of the command as well."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None
+    errors: tuple[FieldError, ...] | UnsetType = UNSET
+    """Not of a stored command."""
+    id: str | UnsetType = UNSET
+    station_id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    state: CommandState | UnsetType = UNSET
+
+
 def documented_command(*statuses: int) -> dict[int, ResponseSpec]:
     """The answers of an operation that makes a command, for its description."""
     responses = documented(404, 408, 413, 415, *statuses)
@@ -97,7 +113,7 @@ def documented_command(*statuses: int) -> dict[int, ResponseSpec]:
         data_container=CommandResource, generate_examples=False, description="The command, which is final"
     )
     responses[409] = ResponseSpec(
-        data_container=UndeliveredCommand,
+        data_container=CommandConflict,
         generate_examples=False,
         description="The station isn't connected; the command is stored. Or the idempotency key names another one",
         media_type=MEDIA_TYPE,
