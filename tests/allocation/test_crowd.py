@@ -120,3 +120,38 @@ def test_an_error_costs_nothing_but_the_memory() -> None:
     with pytest.raises(KeyError):
         allocate(site, demands, 1.0, previous=first, readings={"nowhere": Background(PerPhase())})
     assert allocate(site, demands, 1.0, previous=first).shares == first.shares
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_turns_are_the_same_turns(told: bool) -> None:
+    """Three or four of nine may charge, one needs twice as much; two come later, so that not all wait equally long."""
+    evses = tuple(
+        EvsePoint(station_id=f"s{k}", phases=1, rotation=(Phase.L1,), minimum_a=12.0 if k == 4 else 6.0)
+        for k in range(9)
+    )
+    site = Site(grid=GridConnection(name="G", rating_a=PerPhase.of(25.0)), evses=evses).checked()
+    crowded, singly = CompiledSite(site), CompiledSite(site)
+    demands = [
+        Demand(
+            evse=point.key,
+            departs_s=20_000.0 - 1500.0 * k if told else None,
+            remaining_wh=3000.0 + 500.0 * k if told else None,
+        )
+        for k, point in enumerate(evses)
+    ]
+    last: Allocation | None = None
+    seated: set[frozenset[str]] = set()
+    for minute in range(100):
+        here = demands[: 7 if minute < 7 else 8 if minute < 16 else 9]
+        given_all = {"previous": last, "turns": TURNS}
+        allocation = allocate(crowded, here, 60.0 * minute, **given_all)  # type: ignore[arg-type]
+        expected = one_by_one(singly, here, 60.0 * minute, **given_all)
+        assert allocation.next_turn_s == expected.next_turn_s
+        for key, share in allocation.shares.items():
+            other = expected.shares[key]
+            assert (share.seated, share.since_s, share.off_since_s) == (other.seated, other.since_s, other.off_since_s)
+            assert share.explanation.reason is other.explanation.reason
+        seated.add(frozenset(key.station_id for key, share in allocation.shares.items() if share.seated))
+        last = allocation
+    assert told or set().union(*seated) == {point.station_id for point in evses}
+    assert len(seated) > (2 if told else 8)
