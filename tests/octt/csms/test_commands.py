@@ -97,7 +97,8 @@ async def test_no_command_is_left_open_by_a_crash(tmp_path: Path) -> None:
         csms.start()
         async with csms.api() as api:
             assert (await ended(api, sent))["state"] == "timeout"
-            assert (await ended(api, waiting))["state"] == "expired"
+            # Nobody who knows is left: it may have been sent a moment before the end, so it can't be called expired.
+            assert (await ended(api, waiting))["state"] == "timeout"
             assert not (await api.get("/stations/CS1"))["connected"]
     finally:
         csms.stop()
