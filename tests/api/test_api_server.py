@@ -165,7 +165,7 @@ def an_instance(schema: dict[str, Any], components: dict[str, Any], dice: random
 
 
 async def test_whatever_is_asked_is_answered_as_described_and_never_500(house: House) -> None:
-    """A few thousand requests made from the description, right and wrong, against a station that is there."""
+    """Some fifteen hundred requests made from the description, right and wrong, against a station that is there."""
     description = await house.get("/openapi.json")
     components = description["components"]["schemas"]
     dice = random.Random(20261121)
@@ -177,7 +177,7 @@ async def test_whatever_is_asked_is_answered_as_described_and_never_500(house: H
             for method, operation in methods.items():
                 if operation["operationId"] in {"stream_events", "remove_station", "revoke_api_key"}:
                     continue
-                for _ in range(25):
+                for _ in range(6):
                     status, text, asked = await _ask(house, path, method, operation, components, dice)
                     if "/.." in asked.partition("?")[0] or (status == 404 and "there is nothing here" in text):
                         continue  # the path led elsewhere
