@@ -237,7 +237,7 @@ def opened(url: str, home: LivedIn) -> list[str]:
             if name in OPEN or path.startswith("/api/v1/driver/"):
                 continue
             for shown in ({}, {"authorization": "Bearer fck_0_x"}, {"cookie": "forecourt=x; forecourt_session=y"}):
-                body = {} if method in {"post", "put", "patch"} else None
+                body: dict[str, str] | None = {} if method in {"post", "put", "patch"} else None
                 answer = httpx.request(method, f"{url}{place}", headers=shown, json=body, timeout=60)
                 if answer.status_code != 401:
                     found.append(f"{name} {shown}: {answer.status_code}")
