@@ -23,6 +23,7 @@ the books can't be written or read            503
 import logging
 import re
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -81,18 +82,27 @@ def problem(status: int, detail: str, *errors: FieldError) -> Problem:
     return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
 
 
+class _ProblemSpec(ResponseSpec):
+    """Never changed, so a copy is the same: Litestar copies every operation of a router, and all that is below it."""
+
+    def __deepcopy__(self, memo: object) -> "_ProblemSpec":
+        return self
+
+
 def documented(*statuses: int) -> dict[int, ResponseSpec]:
     """These problems for the description of an operation, and those that any operation can have."""
     always = (400, 401, 403, 422, 503)
-    return {
-        int(status): ResponseSpec(
-            data_container=Problem,
-            generate_examples=False,
-            description=HTTPStatus(status).phrase,
-            media_type=MEDIA_TYPE,
-        )
-        for status in sorted({*always, *statuses})
-    }
+    return {status: _problem_spec(status) for status in sorted({*always, *statuses})}
+
+
+@cache
+def _problem_spec(status: int) -> ResponseSpec:
+    return _ProblemSpec(
+        data_container=Problem,
+        generate_examples=False,
+        description=HTTPStatus(status).phrase,
+        media_type=MEDIA_TYPE,
+    )
 
 
 def invalid_body(error: msgspec.ValidationError) -> Invalid:
