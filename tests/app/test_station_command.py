@@ -246,6 +246,7 @@ async def test_killed_in_a_transaction_it_goes_on_from_there(tmp_path: Path) -> 
         assert all(later >= earlier for earlier, later in itertools.pairwise([*registers, stop["meter_stop"]]))
 
 
+@pytest.mark.slow
 async def test_offline_and_killed_again_and_again_no_billing_message_is_lost(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     async with office() as central:

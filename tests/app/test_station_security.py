@@ -138,6 +138,7 @@ async def change(system: Any, key: str, value: str) -> str:
     return str((await system.call(call.ChangeConfiguration(key, value))).status)
 
 
+@pytest.mark.slow
 async def test_a05_from_profile_0_to_3_and_never_back(tmp_path: Path) -> None:
     """A05.FR.01 to FR.07, A01, A02.FR.08: each step by a CSMS, in one process; a power cut changes nothing."""
     operator = MadeAuthority("Operator", at=datetime.now(UTC))

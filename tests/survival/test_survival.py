@@ -23,6 +23,7 @@ async def survived(plan: Plan) -> None:
 SHORT = Plan(faults=(), stations=9, seconds=0.3, pause_s=0.1, away_s=0.5, dead_after_s=3.0)
 
 
+@pytest.mark.slow
 @needs_servers
 @pytest.mark.timeout(900)
 async def test_two_processes_survive_the_loss_of_what_is_between_them() -> None:
