@@ -78,7 +78,6 @@ def promised(noun: Noun[Any]) -> Iterator[tuple[str, type[Any]]]:
         yield verb, (noun.made or noun.kind) if verb == "create" else noun.removed if verb == "remove" else noun.kind
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NOUNS)
 def test_a_noun_is_as_the_api_describes_it(description: Any, name: str) -> None:
     noun = NOUNS[name]

@@ -276,7 +276,7 @@ class Wish(Answer, frozen=True, kw_only=True):
 
 
 class TokenWish(Answer, frozen=True, kw_only=True):
-    """A profile under a name."""
+    """What the holder of a token usually wants."""
 
     id_token: str
     departs: time | None
