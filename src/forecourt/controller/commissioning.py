@@ -44,6 +44,9 @@ _WORTH_A: Final = 2.0
 _TEST_PROFILE: Final = 900
 """Added to the profile id for a profile that is cleared again."""
 _LOOKS_AHEAD_S: Final = 120
+_LATER_S: Final = 3.0
+_SAME_A: Final = 0.15
+"""One decimal, and what rounding to watts and back leaves."""
 
 
 class Probe(Run):
@@ -291,8 +294,3 @@ def _for_one_phase(request: SetChargingProfile) -> SetChargingProfile:
 
 def _never() -> bool:
     return False
-
-
-_LATER_S: Final = 3.0
-_SAME_A: Final = 0.15
-"""One decimal, and what rounding to watts and back leaves."""

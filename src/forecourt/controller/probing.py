@@ -25,13 +25,17 @@ from forecourt.domain.journal import JournalState
 from forecourt.domain.requests import CsmsRequestAnswer
 from forecourt.domain.station import StationIdentity
 
+_ONLY_SOMETIMES: Final = tuple(
+    name for name in Capability.__struct_fields__ if name not in ("at", "station_id", "forms", "measurands")
+)
+
 
 class CantProbe(Exception):  # noqa: N818 -- named as what it is
     """A probe can't begin; `str()` says why."""
 
 
 class Probing:
-    """That of a site. `identities` are those of stations, as they have told them."""
+    """That of a site."""
 
     def __init__(
         self,
@@ -162,8 +166,3 @@ def _together(before: Capability, found: Capability) -> Capability:
     """A later run knows better; what it could not find out, because nobody charged, stands as it was."""
     kept = {name: getattr(before, name) for name in _ONLY_SOMETIMES if getattr(found, name) is None}
     return msgspec.structs.replace(found, **kept)
-
-
-_ONLY_SOMETIMES: Final = tuple(
-    name for name in Capability.__struct_fields__ if name not in ("at", "station_id", "forms", "measurands")
-)
