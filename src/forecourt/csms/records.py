@@ -342,7 +342,7 @@ class CommandState(StrEnum):
     CALL_ERROR = "call_error"
     """The station answered that it can't process the message."""
     TIMEOUT = "timeout"
-    """It was sent, and no answer came: whether it was carried out is unknown."""
+    """It was sent, or may have been, and no answer came: whether it was carried out is unknown."""
     OFFLINE = "offline"
     """The station was not connected, or went before it was sent."""
     EXPIRED = "expired"
