@@ -48,8 +48,8 @@ be read. With `prefer: wait=10` the answer comes when the command is final (200)
 409: the station isn't connected. The command is kept as `offline` and is not sent later.
 
 It ends as `accepted` or `rejected`, which is the station's word; `call_error`: the station answered with an error;
-`timeout`: it was sent, or may have been, and nobody knows whether it was carried out; `offline` or `expired`: it was never sent. Accepted
-is not yet done: what follows (a transaction, a boot, a status) comes as an event of its own.
+`timeout`: it was sent, or may have been, and nobody knows whether it was carried out; `offline` or `expired`: it was
+never sent. Accepted is not yet done: what follows (a transaction, a boot, a status) comes as an event of its own.
 """
 
 
