@@ -11,6 +11,7 @@ Situations
 * `tight`: every circuit is full, all minimums fit.
 * `tight, departures`: the same, everybody's departure and energy are known, so that laxity and thrift count.
 * `scarce`: not all minimums fit, EVSEs take turns.
+* `scarce, departures`: both.
 
 Times are CPU time of this thread, in milliseconds, as other work on the machine isn't the decision's; the wall clock's
 99th percentile stands beside. Growth is the median's ratio to ten times fewer EVSEs: 10 is linear.
@@ -34,7 +35,13 @@ from forecourt.quantities import PerPhase, Phase
 
 SIZES = (10, 100, 1000, 10_000)
 PER_CIRCUIT = 10
-SITUATIONS = {"ample": (30.0, False), "tight": (12.0, False), "tight, departures": (12.0, True), "scarce": (5.0, False)}
+SITUATIONS = {
+    "ample": (30.0, False),
+    "tight": (12.0, False),
+    "tight, departures": (12.0, True),
+    "scarce": (5.0, False),
+    "scarce, departures": (5.0, True),
+}
 """Ampere per EVSE that a circuit bears, and whether departures are known."""
 ROTATIONS = ((Phase.L1, Phase.L2, Phase.L3), (Phase.L2, Phase.L3, Phase.L1), (Phase.L3, Phase.L1, Phase.L2))
 

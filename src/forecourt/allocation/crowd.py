@@ -65,12 +65,15 @@ class Crowd:
         self.since_s: Numbers = np.zeros(count)
         self.off_since_s: Numbers = np.full(count, -np.inf)
         self.served_s: Numbers = np.zeros(count)
+        self.refusals: list[tuple[Refusal, bool, float] | None] = [None] * count
+        """By what their last share was refused: why, whether they can wait, and the capacity that it names."""
         self.whys: dict[int, Explanation] = {}
         self.capacity: Numbers = np.full(self._number_rows, np.nan)
         """Of each row, as explanations have it."""
 
     def change(self, place: int, one: Asked) -> None:
         """Somebody asks for something else."""
+        self.refusals[place] = None
         self.minimum_a[place] = one.minimum_a
         self.maximum_a[place] = one.maximum_a
         self.told[place] = _told(one.demand)
@@ -99,6 +102,7 @@ class Crowd:
         """What somebody has."""
         self.shares[k] = share
         self.stopper[k] = _NONE
+        self.refusals[k] = None
         if share is None:
             self.limit_a[k] = self.since_s[k] = self.served_s[k] = 0.0
             self.seated[k] = self.waited[k] = False
@@ -246,11 +250,31 @@ class _Serving:
         )
         self._share(who, levels_a, rows)
         if refused:
-            for k, refusal in refused.items():
-                decision.refuse(crowd.members[k], refusal, can_wait=can_wait)
-                self._settled(k)
+            self._refuse(refused, can_wait=can_wait)
             ends_s = crowd.since_s[who] + decision.turns.minimum_on_s
             decision.turn_comes(float(np.min(ends_s, where=ends_s > decision.now_s, initial=np.inf)))
+
+    def _refuse(self, refused: Mapping[int, Refusal], *, can_wait: bool) -> None:
+        """Shares for those without a seat; the old ones where nothing has changed."""
+        crowd, decision = self.crowd, self.decision
+        capacity, refusals, members = decision.tally.room.capacity, crowd.refusals, crowd.members
+        shares, kept, keys = decision.shares, crowd.shares, crowd.keys
+        changed, times = [], []
+        for k, refusal in refused.items():
+            why = refusal, can_wait, capacity[refusal.row]
+            if refusals[k] == why:
+                continue
+            share = decision.refused(kept[k], members[k].minimum_a, refusal, can_wait=can_wait)
+            refusals[k] = why
+            kept[k] = shares[keys[k]] = share
+            changed.append(k)
+            times.append((share.since_s, -math.inf if share.off_since_s is None else share.off_since_s, share.served_s))
+        if changed:
+            crowd.since_s[changed], crowd.off_since_s[changed], crowd.served_s[changed] = np.array(times).T
+            crowd.limit_a[changed] = 0.0
+            crowd.stopper[changed] = _NONE
+            crowd.seated[changed] = False
+            crowd.waited[changed] = True
 
     def _seats(self, who: Mask, minimum_a: Numbers, short: Mask) -> tuple[Mask, dict[int, Refusal]]:
         """Who has a seat, and why the others don't. Only who draws on a row that is short can be refused."""
@@ -275,7 +299,7 @@ class _Serving:
             in_order(contends & ~crowd.seated, since_s),
             in_order(contends & crowd.seated & ~holds, -since_s),
         )
-        entries = crowd.narrowing.entries(np.flatnonzero(short).tolist())
+        entries = crowd.narrowing.entries(np.flatnonzero(short).tolist(), queue)
         start = held_together if all_held else self.used
         capacity: Sequence[float] = (self.capacity + SLACK).tolist()
         refused = seat_many(self.used.tolist(), start.tolist(), capacity, entries, minimum_a.tolist(), queue)
@@ -305,6 +329,7 @@ class _Serving:
             since_s = last.since_s if last is not None and last.seated else now_s
             share = Share(one_a, whys[number], True, since_s, None, 0.0 if last is None else last.served_s)
             kept[k] = shares[keys[k]] = share
+            crowd.refusals[k] = None
         begun = changed[~crowd.seated[changed]]
         crowd.limit_a[changed] = limit_a[changed]
         crowd.stopper[changed] = stopper[changed]

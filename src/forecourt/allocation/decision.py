@@ -166,21 +166,27 @@ class Decision:
     def refuse(self, one: Asked, refusal: Refusal, *, can_wait: bool) -> None:
         """There is no seat for it."""
         last = self.last.get(one.demand.evse)
-        since_s, off_since_s = self.now_s, None
-        if last is not None and last.seated:
-            off_since_s = self.now_s
-        elif last is not None and waited(last):
-            since_s, off_since_s = last.since_s, last.off_since_s
+        share = self.refused(last, one.minimum_a, refusal, can_wait=can_wait)
+        self.shares[one.demand.evse] = last if last is not None and last == share else share
+
+    def refused(self, last: Share | None, minimum_a: float, refusal: Refusal, *, can_wait: bool) -> Share:
+        """What somebody has for whom there is no seat."""
+        since_s, off_since_s, served_s = self.now_s, None, 0.0
+        if last is not None:
+            served_s = last.charged_s(self.now_s)
+            if last.seated:
+                off_since_s = self.now_s
+            elif waited(last):
+                since_s, off_since_s = last.since_s, last.off_since_s
         explanation = Explanation(
             Reason.CAN_WAIT if can_wait else Reason.NO_ROOM if refusal.alone else Reason.WAITS,
             self.site.rows[refusal.row].bound,
-            minimum_a=one.minimum_a,
+            minimum_a=minimum_a,
             capacity=self.tally.room.capacity[refusal.row],
             used=refusal.taken,
             since_s=since_s,
         )
-        share = Share(0.0, explanation, False, since_s, off_since_s, self._charged_s(last))
-        self.shares[one.demand.evse] = last if last is not None and last == share else share
+        return Share(0.0, explanation, False, since_s, off_since_s, served_s)
 
     def turn_comes(self, at_s: float) -> None:
         """Decide again then."""

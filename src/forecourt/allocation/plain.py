@@ -27,6 +27,7 @@ Indices = NDArray[np.intp]
 Entries = tuple[Indices, Numbers]
 """Rows, and what one ampere takes of each."""
 
+_ZERO: Final = np.zeros(1, np.intp)
 _ROUNDING: Final = 1e-12
 """Part of a row's capacity within which it counts as not more than full."""
 
@@ -214,15 +215,17 @@ class _OpenRows:
         """For each row that has changed the level at which it is full; infinite if it never is."""
         found = self.levels
         found[self.changed] = np.inf
-        looked = np.flatnonzero(self.changed[self.corner_rows])
-        if not len(looked):
+        rows, level, slope = self.corner_rows, self.corner_levels, self.corner_slopes
+        if not self.changed.all():
+            looked = self.changed[rows].nonzero()[0]
+            rows, level, slope = rows[looked], level[looked], slope[looked]
+        if not len(rows):
             return
-        rows, level, slope = self.corner_rows[looked], self.corner_levels[looked], self.corner_slopes[looked]
-        entries = np.flatnonzero(self.changed[self.rows])
-        low = self.weights[entries] * self.low[self.members[entries]]
-        waiting = np.bincount(self.rows[entries], low, minlength=len(found))
-        first = np.flatnonzero(np.diff(rows, prepend=-1))
-        counts = np.diff(first, append=len(rows))
+        waiting = np.bincount(self.rows, self.weights * self.low[self.members], minlength=len(found))
+        first = np.concatenate([_ZERO, (rows[1:] != rows[:-1]).nonzero()[0] + 1])
+        counts = np.empty(len(first), np.intp)
+        counts[:-1] = first[1:] - first[:-1]
+        counts[-1] = len(rows) - first[-1]
         which = rows[first]
         rise = np.cumsum(slope)
         rise -= np.repeat(rise[first] - slope[first], counts)

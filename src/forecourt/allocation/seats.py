@@ -11,7 +11,7 @@ Guarantees, within one priority
 `controller.md` §3, 7.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from forecourt.allocation.compiled import Column
@@ -71,18 +71,19 @@ class Narrowing:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
         self._short: list[int] | None = None
-        self._entries: list[Entries] = []
+        self._wanted: frozenset[int] = frozenset()
+        self._entries: dict[int, Entries] = {}
 
-    def entries(self, short: list[int]) -> list[Entries]:
-        """For each column the plain rows that are short, and what it takes of each."""
+    def entries(self, short: list[int], queue: "Queue") -> Mapping[int, Entries]:
+        """For each of those who want a seat the plain rows that are short, and what it takes of each."""
         if short != self._short:
-            wanted = frozenset(short)
-            of: dict[int, Entries] = {}
-            for column in self._columns:
-                if column.number not in of:
-                    of[column.number] = tuple(entry for entry in column.plain if entry[0] in wanted)
-            self._short, self._entries = short, [of[column.number] for column in self._columns]
-        return self._entries
+            self._short, self._wanted, self._entries = short, frozenset(short), {}
+        found, wanted = self._entries, self._wanted
+        for those in queue:
+            for k in those:
+                if k not in found:
+                    found[k] = tuple([entry for entry in self._columns[k].plain if entry[0] in wanted])
+        return found
 
 
 class Queue(NamedTuple):
@@ -98,7 +99,7 @@ def seat_many(
     free: list[float],
     taken: list[float],
     capacity: Sequence[float],
-    entries: Sequence[Entries],
+    entries: Mapping[int, Entries],
     minimums_a: Sequence[float],
     queue: Queue,
 ) -> dict[int, Refusal]:
@@ -120,7 +121,7 @@ def _ask(
     free: list[float],
     taken: list[float],
     capacity: Sequence[float],
-    entries: Sequence[Entries],
+    entries: Mapping[int, Entries],
     minimums_a: Sequence[float],
     refused: dict[int, Refusal],
     with_held: list[float] | None = None,

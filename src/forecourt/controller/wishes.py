@@ -163,10 +163,11 @@ class Wishes:
             self._past[visit.token] = [*self._past.get(visit.token, []), session][-KEPT_SESSIONS:]
 
     def departs_s(self, key: EvseKey, now: Now) -> float | None:
-        """When it leaves, on the clock of `Now.elapsed_s`."""
+        """When it leaves, on the clock of `Now.elapsed_s`, in whole seconds: the two clocks drift by less, and what
+        hasn't changed needn't be decided anew."""
         for wish in self._ranked(key):
             if wish.departs_at is not None:
-                return now.elapsed_s + (wish.departs_at - now.at).total_seconds()
+                return float(round(now.elapsed_s + (wish.departs_at - now.at).total_seconds()))
         return None
 
     def remaining_wh(self, key: EvseKey) -> float | None:
