@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import logging
 import os
 import random
-import subprocess
+import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -24,6 +26,7 @@ from tests.csms.worlds import world as make_world
 
 both = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 REPOSITORY = Path(__file__).parents[2]
+log = logging.getLogger(__name__)
 
 
 class ForeignStation:
@@ -93,33 +96,79 @@ class ForeignStation:
                 return frame[2]
 
 
+class Victims:
+    """CSMSs, one after the other, each a process of its own until it is killed."""
+
+    def __init__(self, parent: asyncio.subprocess.Process) -> None:
+        self._parent = parent
+        self._victim = 0
+
+    async def begin(self, database: str) -> None:
+        """Another one, which may not listen yet."""
+        assert self._parent.stdin is not None
+        self._parent.stdin.write(f"{database}\n".encode())
+        self._victim = int(await self._line())
+
+    async def port(self) -> int:
+        """Where it listens, as soon as it does."""
+        return int(await self._line())
+
+    async def kill(self) -> None:
+        """As a power cut would; nothing of it is left afterwards."""
+        os.kill(self._victim, signal.SIGKILL)
+        while (line := await self._line()).isdigit():
+            """It had begun to listen."""
+        assert line == f"over: {-signal.SIGKILL}"
+
+    async def _line(self) -> str:
+        assert self._parent.stdout is not None
+        async with asyncio.timeout(60):
+            return (await self._parent.stdout.readline()).decode().strip()
+
+
 @asynccontextmanager
-async def victim(database: str) -> AsyncIterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A CSMS and its port; killed on the way out at the latest."""
-    command = [sys.executable, "-m", "tests.csms.victim", database]
+async def victims() -> AsyncIterator[Victims]:
+    """What makes them; over with the last of them on the way out."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPOSITORY, env=environment)  # noqa: ASYNC220 - it is killed anyway
-    assert process.stdout is not None
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.csms.victim"),
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
-        yield int(await asyncio.to_thread(process.stdout.readline)), process
+        yield Victims(parent)
     finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        os.killpg(parent.pid, signal.SIGKILL)
+        await parent.communicate()
 
 
 async def kill_often(folder: Path, kind: str, times: int) -> None:
+    """Under load mostly; every fifth one at any instant of its start, when it makes up for what the last one left."""
     chance = random.Random(16)
     fleet = [ForeignStation(f"CS{number}") for number in range(STATIONS)]
     database = databases.url(folder / "csms.db", kind)
-    for _ in range(times):
-        async with victim(database) as (port, process):
+    start_s = 0.0
+    async with victims() as csms:
+        for number in range(times):
+            begun = time.monotonic()
+            await csms.begin(database)
+            if number % 5 == 4:
+                await asyncio.sleep(chance.uniform(0.0, start_s))
+                await csms.kill()
+                continue
+            port = await csms.port()
+            start_s = time.monotonic() - begun
             charging = [asyncio.create_task(station.charge(port)) for station in fleet]
             enough = sum(station.answered for station in fleet) + chance.randint(60, 300)
             while sum(station.answered for station in fleet) < enough:  # noqa: ASYNC110 - they tell nobody
                 await asyncio.sleep(0.002)
-            process.kill()
+            await csms.kill()
             await asyncio.wait_for(asyncio.gather(*charging), 30)
+            took_s = time.monotonic() - begun
+            log.info("kill %d after %.2f s, %.2f s of them to start, %d answers", number + 1, took_s, start_s, enough)
     await check(folder, kind, fleet)
 
 
@@ -150,7 +199,7 @@ async def check(folder: Path, kind: str, fleet: list[ForeignStation]) -> None:
 
 @both
 async def test_what_was_answered_is_in_the_books_once(tmp_path: Path, kind: str) -> None:
-    await kill_often(tmp_path, kind, 3)
+    await kill_often(tmp_path, kind, 6)
 
 
 @both

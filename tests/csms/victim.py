@@ -1,7 +1,14 @@
-"""A CSMS in a process of its own, to be killed: `python -m tests.csms.victim DATABASE`. Says its port on a line."""
+"""A CSMS in a process of its own, to be killed: `python -m tests.csms.victim` makes one for each database it is told.
+
+Each is forked from a process that has imported everything already, which takes longer than all else in the life of one
+that is killed after a second. It says its process id on a line, and its port on another as soon as it listens; when it
+is over, its parent says so on a third.
+"""
 
 import asyncio
+import gc
 import itertools
+import os
 import sys
 import uuid
 
@@ -17,7 +24,7 @@ from forecourt.store.sql import open_store
 STATIONS = 8
 
 
-async def main(database: str) -> None:
+async def serve(database: str) -> None:
     """Serve until killed, and keep asking things of stations."""
     settings = CsmsSettings(
         unknown_stations=UnknownStationPolicy.ACCEPT, unknown_tokens=UnknownTokenPolicy.ACCEPT, command_timeout_s=2.0
@@ -35,5 +42,17 @@ async def main(database: str) -> None:
             await commands.issue_raw(context, station_id, "ClearCache", b"{}")
 
 
+def main() -> None:
+    """One after the other, as long as databases are named."""
+    gc.freeze()
+    for line in sys.stdin:
+        process_id = os.fork()
+        if process_id == 0:
+            print(os.getpid(), flush=True)
+            asyncio.run(serve(line.strip()))
+        _, status = os.waitpid(process_id, 0)
+        print(f"over: {os.waitstatus_to_exitcode(status)}", flush=True)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    main()
