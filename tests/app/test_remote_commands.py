@@ -126,8 +126,11 @@ async def test_settings_come_from_a_file_too(house: House, tmp_path: Path) -> No
 def test_the_nouns_of_the_command_line_are_those_of_the_client() -> None:
     assert main.NOUNS == nouns.REMOTE
     for name in main.NOUNS:
-        done = CliRunner().invoke(app, [name, "--help"])
+        done = CliRunner().invoke(app, [name, "list", "--help"])
         assert done.exit_code == Exit.OK, (name, done.output)
+        assert "List them, newest first." in done.output
+    overview = CliRunner().invoke(app, ["--help"]).output
+    assert all(f" {name} " in overview for name in main.COMMANDS)
 
 
 async def test_nouns_are_entered_listed_shown_and_acted_on(house: House, tmp_path: Path) -> None:

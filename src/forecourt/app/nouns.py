@@ -45,8 +45,9 @@ def make(name: str) -> typer.Typer:
     """The commands of a noun."""
     noun = NOUNS[name]
     group = typer.Typer(
-        name=name, help=f"{name.capitalize()} of a running CSMS.", no_args_is_help=True, add_completion=False
+        name=name, help=f"{_title(name)} of a running CSMS.", no_args_is_help=True, add_completion=False
     )
+    group.callback()(_nothing)
     tasks: dict[str, Callable[..., None]] = {}
     if "list" in noun.verbs:
         tasks["list"] = _list(noun)
@@ -61,6 +62,15 @@ def make(name: str) -> typer.Typer:
     for task, function in tasks.items():
         group.command(task)(function)
     return group
+
+
+def _title(name: str) -> str:
+    words = name.replace("-", " ")
+    return words.replace("api", "API").replace("cdrs", "CDRs") if name in {"api-keys", "cdrs"} else words.capitalize()
+
+
+def _nothing() -> None:
+    """A group with a callback stays one, however few commands it has."""
 
 
 def _signed(function: Callable[..., None], words: str, parameters: list[inspect.Parameter]) -> Callable[..., None]:
