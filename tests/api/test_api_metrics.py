@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.parser import text_string_to_metric_families
 
 from forecourt.api.metrics import Exposition, may_look
@@ -19,7 +20,7 @@ NAME = re.compile(r"\bforecourt_\w+")
 async def numbers(house: House) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     response = await house.client.get("/metrics", headers={"authorization": ""})
     assert response.status_code == 200
-    assert response.headers["content-type"].startswith("text/plain")
+    assert response.headers["content-type"] == CONTENT_TYPE_LATEST
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(response.text)

@@ -30,6 +30,8 @@ from forecourt.csms.records import ConnectorView
 
 PATH: Final = "/metrics"
 FRESH_S: Final = 15.0
+_TEXT: Final = CONTENT_TYPE_LATEST.partition("; charset=")[0]
+"""The answer names the character set itself; a media type that has it twice is none (RFC 9110 §8.3.1)."""
 _PATIENCE_S: Final = 3.0
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 
@@ -180,4 +182,4 @@ async def metrics(
             "a token is needed: authorization: Bearer … (api.metrics_token)",
             headers={"www-authenticate": 'Bearer realm="forecourt metrics"'},
         )
-    return Response(await exposition.text(), media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})
+    return Response(await exposition.text(), media_type=_TEXT, headers={"cache-control": "no-store"})

@@ -246,7 +246,7 @@ async def commission(
 async def page() -> Response[bytes]:
     nonce = secrets.token_urlsafe(18)
     headers = {**_PAGE_HEADERS, "content-security-policy": _POLICY.format(nonce=nonce)}
-    return Response(_PAGE.replace(b"__nonce__", nonce.encode()), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(_PAGE.replace(b"__nonce__", nonce.encode()), media_type="text/html", headers=headers)
 
 
 _PAGE: Final = (files("forecourt.api.site") / "page.html").read_bytes()
