@@ -147,6 +147,10 @@ async def test_wishes_count_for_the_transaction_and_the_tokens_stand_in(home: Ho
         found = await home.ask("PUT", f"/transactions/{wire_id}/wish", 200, json=wish)
         assert (found["energy_wh"], found["energy_source"], found["departs_source"]) == (12_000, "person", "person")
         await home.ask("PUT", f"/transactions/{wire_id}/wish", 422, json={"departs_at": "2020-01-01T00:00:00Z"})
+        found = await home.get(f"/transactions/{wire_id}/completion")
+        assert (found["basis"], found["remaining_wh"], found["estimated_at"]) == ("wish", 12_000, None)
+        await home.ask("POST", f"/transactions/{wire_id}/close", 200)
+        await home.get(f"/transactions/{wire_id}/completion", 409)
     await home.ask("DELETE", "/tokens/T/wish", 204)
     await home.get("/tokens/T/wish", 404)
 

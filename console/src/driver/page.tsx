@@ -361,6 +361,12 @@ function Charging({ code, visit, leave }: { code: string; visit: string; leave: 
             <dt>{t("Duration")}</dt>
             <dd>{format.duration(lasted)}</dd>
           </div>
+          {one.completes_at !== null && (
+            <div>
+              <dt>{t("Done at about")}</dt>
+              <dd>{format.dateTime(one.completes_at)}</dd>
+            </div>
+          )}
           {one.cost !== null && (
             <div>
               <dt>{one.billed ? t("Total") : t("Cost so far")}</dt>

@@ -662,6 +662,7 @@ export const de = {
     "Die Station lehnte ab. Versuchen Sie es noch einmal oder woanders.",
   "It begins as soon as the car is plugged in.": "Es beginnt, sobald das Auto steckt.",
   "Cost so far": "Kosten bisher",
+  "Done at about": "Fertig gegen",
   Back: "Zurück",
   Receipt: "Beleg",
   "Reserved for you until {time}": "Bis {time} für Sie reserviert",

@@ -276,6 +276,7 @@ def _visit(found: Visit) -> VisitResource:
         billed=driver.is_billed(found),
         departs_at=None if found.wish is None else found.wish.departs_at,
         wanted_energy_wh=None if found.wish is None else found.wish.energy_wh,
+        completes_at=None if found.completion is None else found.completion.estimated_at,
         now=found.now,
     )
 

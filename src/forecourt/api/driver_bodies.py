@@ -91,6 +91,8 @@ class VisitResource(msgspec.Struct, frozen=True, kw_only=True):
     """When they want to leave; null: nobody has said it."""
     wanted_energy_wh: float | None
     """Of the whole transaction; null: as much as the car takes."""
+    completes_at: datetime | None
+    """An estimate; null: nobody can tell."""
     now: datetime
 
 

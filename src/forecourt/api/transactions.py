@@ -13,7 +13,8 @@ from forecourt.api.authentication import CallerContext
 from forecourt.api.bodies import LARGEST_KEY, instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.problems import documented
-from forecourt.csms import endings, signed_values, transactions
+from forecourt.csms import completion, endings, signed_values, transactions
+from forecourt.csms.completion import Basis
 from forecourt.csms.errors import Invalid
 from forecourt.csms.records import Reading, Transaction, TransactionState
 from forecourt.csms.signed_values import SignedReading
@@ -68,6 +69,20 @@ class TransactionResource(msgspec.Struct, frozen=True, kw_only=True):
     """Sequence numbers of messages that have not come, from and to."""
     created_at: datetime
     updated_at: datetime
+
+
+class CompletionResource(msgspec.Struct, frozen=True, kw_only=True):
+    """When a transaction will be done, as far as anybody can tell."""
+
+    estimated_at: datetime | None
+    """Null: nothing flows, or nothing speaks for any time."""
+    basis: Basis | None
+    """What it rests on."""
+    remaining_wh: float | None
+    power_w: float | None
+    """As the station told it last; null: not in the last half hour."""
+    soc_percent: float | None
+    """The battery's, where the station tells it."""
 
 
 class TransactionList(Listing, frozen=True, kw_only=True):
@@ -144,6 +159,15 @@ async def get_transaction(context: CallerContext, number: TransactionNumber) -> 
     return show_transaction(await transactions.get_transaction(context, number))
 
 
+@get(
+    "/{number:int}/completion",
+    summary="When it will be done: an estimate, and what it rests on",
+    responses=documented(404, 409),
+)
+async def get_completion(context: CallerContext, number: TransactionNumber) -> CompletionResource:
+    return shown(CompletionResource, await completion.completion(context, number))
+
+
 @post(
     "/{number:int}/close",
     status_code=200,
@@ -216,6 +240,7 @@ router = Router(
     route_handlers=[
         list_transactions,
         get_transaction,
+        get_completion,
         close_transaction,
         list_meter_values,
         list_signed_meter_values,

@@ -12,14 +12,16 @@ Guarantees
 import base64
 import hashlib
 import hmac
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from forecourt.csms import cdrs, commands, payments, reservations, site_wishes, wishes
+from forecourt.csms import cdrs, commands, completion, payments, reservations, site_wishes, wishes
 from forecourt.csms.authorization import decide
+from forecourt.csms.completion import Completion
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.group_records import WishInForce
 from forecourt.csms.money_records import Payment, PaymentState, SessionState
@@ -58,6 +60,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     session: cdrs.SessionView | None
     wish: WishInForce | None
     """When they leave and what they want, once there is a transaction."""
+    completion: Completion | None
+    """When it will be done, while it runs."""
     now: datetime
 
     @property
@@ -135,12 +139,14 @@ async def visit(context: Context, station: Station, command_id: str) -> Visit:
             session = await cdrs.get_session(context, number)
         except NotFound:
             session = None
-    transaction = wish = None
+    transaction = wish = estimate = None
     if number is not None:
         transaction = await context.store.read(lambda books: books.transactions.get(context.organisation_id, number))
         wish = await wishes.get_wish(context, number)
+        with suppress(Conflict):  # it is over
+            estimate = await completion.completion(context, number)
     now = context.clock.now().at
-    return Visit(command=command, transaction=transaction, session=session, wish=wish, now=now)
+    return Visit(command=command, transaction=transaction, session=session, wish=wish, completion=estimate, now=now)
 
 
 async def want(
