@@ -26,8 +26,8 @@ def simultaneity(devices: int) -> float:
 def guaranteed_w(devices: int, large_w: float = 0.0) -> float:
     """What so many devices are left together.
 
-    `devices` counts all that are steered, heat pumps included; `large_w` is the rated power of heat pumps and air
-    conditioning, each group above 11 kW. ValueError without a device.
+    `devices` counts all that are steered, heat pumps included; `large_w` is the rated power of those heat pumps that
+    have more than 11 kW, or of such air conditioning, whichever sum is larger. ValueError without a device.
     """
     if devices < 1:
         raise ValueError(f"devices: expected at least 1, got {devices}")
