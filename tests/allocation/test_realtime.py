@@ -240,6 +240,8 @@ def test_every_ampere_is_explained() -> None:
     assert texts(allocate(site, small, 0.0)) == [
         "0.0 A: a charging profile of the CSMS is 5 A, below its minimum of 6 A"
     ]
+    small = [msgspec.structs.replace(two[0], wanted_a=3.2876712, wanted_because="the plan")]
+    assert texts(allocate(site, small, 0.0)) == ["0.0 A: the plan is 3.29 A, below its minimum of 6 A"]
     seldom = CompiledSite(row_of(ratings=(63.0, 13.0)))
     allocation = allocate(seldom, asking(seldom.site), 0.0)
     assert texts(allocation)[2] == (

@@ -113,7 +113,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
 
 
 def _ampere(value: float | None) -> str:
-    return f"{value or 0.0:g} A"
+    return f"{round(value or 0.0, 2):g} A"
 
 
 def _duration(seconds: float) -> str:
