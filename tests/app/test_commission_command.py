@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from forecourt.app.commission import told
 from forecourt.app.main import app
 from forecourt.controller.capability import Capability
+from forecourt.controller.wording import Form
 from forecourt.domain.profile import ChargingProfilePurpose, ChargingRateUnit
 
 HOUSE = """
@@ -74,7 +75,7 @@ def test_a_person_is_told_everything_in_words() -> None:
     known = Capability(
         at=now,
         station_id="CP1",
-        forms=((ChargingProfilePurpose.TX_DEFAULT, ChargingRateUnit.W),),
+        forms=(Form(ChargingProfilePurpose.TX_DEFAULT, ChargingRateUnit.W),),
         obeys=True,
         reaction_s=3.5,
         over_a=0.4,

@@ -3,7 +3,7 @@ they may. The currents are the bench's own; the controller's books are not asked
 
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +25,7 @@ from forecourt.domain.events import (
 )
 from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue, SampledValue
 from forecourt.domain.profile import ChargingProfilePurpose, ChargingRateUnit
-from forecourt.domain.requests import SetChargingProfile, TriggerMessage
+from forecourt.domain.requests import CsmsRequest, SetChargingProfile, SetVariables, TriggerMessage
 from forecourt.domain.site import EvsePoint, Site
 from forecourt.domain.station import ConnectorStatus, StationIdentity
 from forecourt.domain.transaction import ChargingState
@@ -51,6 +51,8 @@ class BenchEvse:
     point: EvsePoint
     profile: SetChargingProfile | None = None
     bound: SetChargingProfile | None = None
+    key_a: float | None = None
+    """What a vendor's key allows, where it was set."""
     connected: bool = False
     car: Car | None = None
     charging: bool = False
@@ -61,7 +63,9 @@ class BenchEvse:
         """What the installed profiles say now: the transaction's own first; without any the hardware's maximum."""
         if self.bound is not None and self.charging:
             return self._limit_of(self.bound, at)
-        return self.point.maximum_a if self.profile is None else self._limit_of(self.profile, at)
+        if self.profile is None:
+            return self.point.maximum_a if self.key_a is None else self.key_a
+        return self._limit_of(self.profile, at)
 
     def _limit_of(self, request: SetChargingProfile, at: datetime) -> float:
         schedule = request.profile.schedule
@@ -99,6 +103,8 @@ class Faults:
     lose_request: float = 0.0
     lose_answer: float = 0.0
     delay_s: int = 2
+    takes: Callable[[CsmsRequest], bool] = lambda request: True
+    """What is not refused for what it says."""
 
 
 class Bench:
@@ -243,7 +249,7 @@ class Bench:
 
     def _obey(self, ask: AskStation) -> None:
         evse = self.evse(ask.station_id)
-        refused = self.chance.random() < self.faults.refuse
+        refused = self.chance.random() < self.faults.refuse or not self.faults.takes(ask.request)
         lost = self.chance.random() < self.faults.lose_request
         if isinstance(ask.request, SetChargingProfile) and not lost:
             profile = ask.request.profile
@@ -253,6 +259,8 @@ class Bench:
                 evse.bound = ask.request
             elif not refused:
                 evse.profile = ask.request
+        if isinstance(ask.request, SetVariables) and not lost and not refused:
+            evse.key_a = float(ask.request.settings[0].value)
         if self.up_at is not None or not evse.connected:
             return
         if isinstance(ask.request, TriggerMessage) and not lost:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from forecourt.controller.capability import Capability
 from forecourt.controller.probing import CantProbe
 from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.wording import Form
 from forecourt.dialect.v16 import V16
 from forecourt.domain.clock import Now
 from forecourt.domain.profile import ChargingProfilePurpose, ChargingRateUnit
@@ -176,7 +178,7 @@ def test_a_station_by_the_book_without_a_car() -> None:
     garage.run(30)
     found = garage.commission()
     assert found is not None
-    assert found.forms == ((TX_DEFAULT, A), (TX_DEFAULT, W), (STATION_MAX, A), (STATION_MAX, W))
+    assert found.forms == tuple(Form(purpose, unit) for purpose in (TX_DEFAULT, STATION_MAX) for unit in (A, W))
     assert (found.takes_zero, found.takes_fewer_phases, found.composite_true) == (True, True, True)
     assert (found.dead_man, found.obeys, found.survives_reboot) == (None, None, None), "nobody was there to be seen"
     assert "Current.Import" in found.measurands
@@ -280,7 +282,7 @@ def test_units_purposes_and_phases_that_are_refused_are_known() -> None:
     garage.run(30)
     found = garage.commission()
     assert found is not None
-    assert found.forms == ((TX_DEFAULT, W),)
+    assert found.forms == (Form(TX_DEFAULT, W),)
     assert found.takes_fewer_phases is False
     before = len(garage.asked)
     garage.charge()
@@ -337,3 +339,8 @@ def test_nothing_is_kept_of_a_probe_that_is_cut_short() -> None:
     garage.connect()
     garage.run(300)
     assert max(garage.evse.current_a) == pytest.approx(16.0), "it charges again"
+
+
+def test_what_an_older_journal_knows_of_forms_is_still_read() -> None:
+    raw = b'{"at":"2026-03-02T00:00:00Z","station_id":"S0","forms":[["TxDefaultProfile","W"]]}'
+    assert msgspec.json.decode(raw, type=Capability).forms == (Form(TX_DEFAULT, W),)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from forecourt.allocation.check import prove_fallbacks
 from forecourt.controller.ledger import Account
-from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.settings import ControllerSettings, LimitKey
 from forecourt.domain.clock import Now
-from forecourt.domain.profile import ChargingProfilePurpose, ChargingRateUnit
-from forecourt.domain.requests import SetChargingProfile
+from forecourt.domain.profile import ChargingProfileKind, ChargingProfilePurpose, ChargingRateUnit, RecurrencyKind
+from forecourt.domain.requests import CsmsRequest, SetChargingProfile, SetVariables
 from forecourt.domain.site import Circuit, EvsePoint, GridConnection, Site
 from forecourt.domain.transaction import ChargingState
 from forecourt.quantities import PHASES, PerPhase
@@ -144,15 +144,70 @@ def test_a_station_that_refuses_every_form_keeps_its_maximum_reserved_and_raises
     for station in ("S0", "S1"):
         bench.connect(station, boots=True)
     bench.run(60)
-    tried = {
-        (ask.request.profile.purpose, ask.request.profile.schedule.rate_unit)
-        for ask in bench.sent
-        if isinstance(ask.request, SetChargingProfile)
-    }
+    profiles = [ask.request.profile for ask in bench.sent if isinstance(ask.request, SetChargingProfile)]
+    tried = {(one.purpose, one.schedule.rate_unit, one.stack_level, one.kind) for one in profiles}
     purposes = (ChargingProfilePurpose.TX_DEFAULT, ChargingProfilePurpose.STATION_MAX)
-    assert tried == {(purpose, unit) for purpose in purposes for unit in ChargingRateUnit}
+    ways = ((0, ChargingProfileKind.ABSOLUTE), (1, ChargingProfileKind.ABSOLUTE), (0, ChargingProfileKind.RECURRING))
+    assert tried == {(purpose, unit, *way) for purpose in purposes for unit in ChargingRateUnit for way in ways}
     assert {alarm.kind for alarm in bench.alarms} == {"limit-refused"}
     assert [load.current_a for load in bench.controller.exposures(bench.now)] == [32, 32]
+
+
+def both_charge(bench: Bench) -> None:
+    """Two stations get their first limits, then their cars."""
+    for station in ("S0", "S1"):
+        bench.connect(station, boots=True)
+    assert bench.run(60) == []
+    for station in ("S0", "S1"):
+        bench.plug_in(station, Car(32, 3))
+    assert bench.run(300) == []
+
+
+def test_a_station_that_takes_only_another_stack_level_is_limited_there() -> None:
+    def takes(request: CsmsRequest) -> bool:
+        return not isinstance(request, SetChargingProfile) or request.profile.stack_level >= 1
+
+    settings = ControllerSettings(transaction_profiles=False)
+    bench = Bench(make_site(2, 32), settings, faults=Faults(delay_s=0, takes=takes))
+    both_charge(bench)
+    assert bench.alarms == []
+    assert [bench.evse(station).current_a for station in ("S0", "S1")] == [16, 16]
+
+
+def test_a_recurring_limit_has_no_end_and_is_counted_so() -> None:
+    def takes(request: CsmsRequest) -> bool:
+        return not isinstance(request, SetChargingProfile) or request.profile.kind is ChargingProfileKind.RECURRING
+
+    settings = ControllerSettings(transaction_profiles=False)
+    bench = Bench(make_site(2, 32), settings, faults=Faults(delay_s=0, takes=takes))
+    both_charge(bench)
+    profile = bench.evse("S0").profile
+    assert profile is not None
+    assert profile.profile.recurrency_kind is RecurrencyKind.DAILY
+    assert len(profile.profile.schedule.periods) == 1, "a second one would come round with the first"
+    bench.disconnect("S0")
+    assert bench.run(5_000) == []
+    exposure = {str(load.evse): load.current_a for load in bench.controller.exposures(bench.now)}
+    assert exposure["S0/1"] == 16, "long after a lease would have ended"
+    assert bench.evse("S1").current_a == 16
+
+
+def test_a_station_without_smart_charging_is_limited_by_its_vendors_key() -> None:
+    def takes(request: CsmsRequest) -> bool:
+        return not isinstance(request, SetChargingProfile)
+
+    keys = {"S*": LimitKey(key="MaxCurrent")}
+    bench = Bench(make_site(2, 32), ControllerSettings(limit_keys=keys), faults=Faults(delay_s=0, takes=takes))
+    both_charge(bench)
+    assert bench.alarms == []
+    assert [bench.evse(station).current_a for station in ("S0", "S1")] == [16, 16]
+    asked = [ask.request for ask in bench.sent if isinstance(ask.request, SetVariables)]
+    (setting,) = asked[-1].settings
+    assert (setting.ref.component, setting.ref.variable, setting.value) == ("ConfigurationKey", "MaxCurrent", "16")
+    bench.disconnect("S0")
+    assert bench.run(5_000) == []
+    exposure = {str(load.evse): load.current_a for load in bench.controller.exposures(bench.now)}
+    assert exposure["S0/1"] == 16, "a key has no end"
 
 
 def test_a_rebooted_station_counts_with_its_maximum_until_it_has_confirmed() -> None:

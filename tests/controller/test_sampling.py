@@ -107,3 +107,58 @@ def test_under_chargepilot_the_interval_is_300_s_until_the_csms_says_otherwise()
     passing.own.clear()
     passing.booted()
     assert told_s(passing) == [], "a rate that it has asked for stands"
+
+
+def variables(passing: Way, answered: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """What the CSMS hears when it asks a station that answers so."""
+    request = frame(2, "v", "GetConfiguration", asked)
+    passing.csms(request)
+    assert passing.to_station() == [request], "byte for byte"
+    passing.station(frame(3, "v", answered))
+    ((_, _, told),) = [json.loads(data) for data in passing.to_csms()]
+    assert isinstance(told, dict)
+    return told
+
+
+INTERVALS = {
+    "configurationKey": [
+        {"key": "HeartbeatInterval", "readonly": False, "value": "300"},
+        {"key": "MeterValueSampleInterval", "readonly": False, "value": "15"},
+        {"key": "MaxCurrent", "readonly": True, "value": "32"},
+    ],
+    "unknownKey": ["Nonsense"],
+}
+
+
+@pytest.mark.parametrize("asked", [{}, {"key": ["MaxCurrent", "MeterValueSampleInterval", "Nonsense"]}])
+def test_the_csms_reads_the_interval_that_it_gets(asked: dict[str, Any]) -> None:
+    passing = way()
+    told = variables(passing, INTERVALS, asked)
+    values = {entry["key"]: (entry["readonly"], entry["value"]) for entry in told["configurationKey"]}
+    assert values == {
+        "HeartbeatInterval": (False, "300"),
+        "MeterValueSampleInterval": (False, "300"),
+        "MaxCurrent": (True, "32"),
+    }
+    assert told["unknownKey"] == ["Nonsense"]
+    passing.csms(frame(2, "k", "ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "60"}))
+    passing.to_station()
+    passing.station(frame(3, "k", {"status": "Accepted"}))
+    passing.to_csms()
+    entries = variables(passing, INTERVALS, asked)["configurationKey"]
+    assert [entry["value"] for entry in entries if entry["key"] == "MeterValueSampleInterval"] == ["60"]
+
+
+def test_what_says_nothing_of_the_interval_passes_byte_for_byte() -> None:
+    passing = way()
+    answer = b'[3, "v",   {"configurationKey": [{"key":"MaxCurrent","value":"32","readonly":true}]}]'
+    for asked in ({}, {"key": ["MaxCurrent"]}):
+        passing.csms(frame(2, "v", "GetConfiguration", asked))
+        passing.to_station()
+        passing.station(answer)
+        assert passing.to_csms() == [answer]
+
+
+@pytest.mark.parametrize(("preset", "interval_s"), [("full", None), ("chargepilot", 15.0)])
+def test_where_every_reading_passes_the_station_says_its_own_interval(preset: str, interval_s: float | None) -> None:
+    assert variables(way(preset, sample_interval_s=interval_s), INTERVALS, {}) == INTERVALS

@@ -669,7 +669,7 @@ def test_a_station_that_refuses_limits_raises_an_alarm_and_is_relayed_all_the_sa
     way = Way(words)
     way.accepts = False
     way.booted()
-    way.wait(5)
+    way.wait(15)  # a form a second
     assert [alarm.kind for alarm in way.endpoint.alarms] == ["limit-refused"]
     way.station(FROM_STATION[0])
     assert way.to_csms() == [FROM_STATION[0]]

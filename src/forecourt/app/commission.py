@@ -61,7 +61,7 @@ def commission(
 
 def told(capability: Capability) -> list[str]:
     """For a person."""
-    forms = ", ".join(f"{purpose.value} in {unit.value}" for purpose, unit in capability.forms)
+    forms = ", ".join(form.text() for form in capability.forms)
     reaction = None if capability.reaction_s is None else f"within {capability.reaction_s:g} s"
     over = None if capability.over_a is None else f"{capability.over_a:g} A above it"
     late = None if capability.lease_late_s is None else f"{capability.lease_late_s:g} s late"

@@ -17,7 +17,7 @@ from forecourt.controller.ledger import Limit, tolerated
 from forecourt.controller.line import Line
 from forecourt.controller.probe import Ask, Ended, Run, Script, Told, Wait
 from forecourt.controller.settings import ControllerSettings
-from forecourt.controller.wording import Form, forms, worded
+from forecourt.controller.wording import Form, forms, worded, worded_profile
 from forecourt.domain.clock import Now
 from forecourt.domain.profile import ChargingProfilePurpose, ChargingRateUnit, ProfileCriteria
 from forecourt.domain.requests import (
@@ -95,15 +95,18 @@ class Probe(Run):
         if base is None:
             raise Ended("the station has not confirmed a limit yet")
         held_a = base.current_a if self._now.elapsed_s < base.lease_until_s else line.point.fallback_a
-        possible = forms(self._settings, single_evse=self._single_evse)
         taken: list[Form] = []
-        for form in possible:
-            self.step = f"tries {form[0].value} in {form[1].value}"
+        for form in forms(self._settings, line.point, single_evse=self._single_evse):
+            # A key would stay as it is where another form is used, and other forms only where these don't do.
+            if form.key is not None or (taken and not form.usual):
+                continue
+            self.step = f"tries {form.text()}"
             request = self._base(form, held_a)
-            foreign = form[0] is ChargingProfilePurpose.STATION_MAX and self._forms(line)[line.form][0] is not form[0]
+            station_wide = form.purpose is ChargingProfilePurpose.STATION_MAX
+            foreign = station_wide and self._forms(line)[line.form].purpose is not form.purpose
             if foreign:
                 request = self._no_limit(form)
-            if (yield Ask(request, None if foreign else self._same(held_a))).accepted:
+            if (yield Ask(request, None if foreign else self._same(held_a, form))).accepted:
                 taken.append(form)
                 if foreign:
                     criteria = ProfileCriteria(profile_id=request.profile.id)
@@ -115,11 +118,11 @@ class Probe(Run):
             self._learn(takes_zero=True)
         if line.point.phases > 1:
             self.step = "tries a limit for one phase"
-            told = yield Ask(_for_one_phase(self._base(taken[0], held_a)), self._same(held_a))
+            told = yield Ask(_for_one_phase(self._base(taken[0], held_a)), self._same(held_a, taken[0]))
             self._learn(takes_fewer_phases=bool(told.accepted))
         # The form that the issuer uses comes last, so that it is the one which stays.
         line.form, line.takes = 0, tuple(taken)
-        yield Ask(self._base(taken[0], held_a), self._same(held_a))
+        yield Ask(self._base(taken[0], held_a), self._same(held_a, taken[0]))
         if not self._charges():
             self.step = "asks for the composite schedule"
             yield from self._composite({0.0: held_a})
@@ -160,7 +163,8 @@ class Probe(Run):
         """What it holds, for half a minute; then the fallback, and nothing is said."""
         line, account = self.line, self.line.account
         held_a, fallback_a = account.holds_a(self._now), line.point.fallback_a
-        if not self._charges() or held_a < fallback_a + _WORTH_A:
+        ends = line.bound_to is not None or self._forms(line)[line.form].ends
+        if not self._charges() or held_a < fallback_a + _WORTH_A or not ends:
             return
         self.step = f"gives a limit for {LEASE_S:g} s"
         told = yield self._limit(held_a, held_a, lease_s=LEASE_S)
@@ -249,7 +253,8 @@ class Probe(Run):
             settings = msgspec.structs.replace(settings, lease_s=lease_s)
         falls_back = current_a <= line.point.fallback_a
         transaction_id = line.bound_to
-        until_s = math.inf if falls_back or lease_s is not None else self._now.elapsed_s + settings.lease_s
+        endless = falls_back or lease_s is not None or not (form.ends or transaction_id is not None)
+        until_s = math.inf if endless else self._now.elapsed_s + settings.lease_s
         limit = Limit(current_a if falls_back else booked_a, until_s, transaction_id is not None, line.account.shift_s)
         request = worded(
             line.point,
@@ -262,15 +267,18 @@ class Probe(Run):
         )
         return Ask(request, limit)
 
-    def _same(self, held_a: float) -> Limit:
+    def _same(self, held_a: float, form: Form) -> Limit:
         """The base limit as it holds, with a lease that begins anew."""
-        lease_s = math.inf if held_a <= self.line.point.fallback_a else self._settings.lease_s
+        endless = held_a <= self.line.point.fallback_a or not form.ends
+        lease_s = math.inf if endless else self._settings.lease_s
         return Limit(held_a, self._now.elapsed_s + lease_s, bound=False, ahead_s=self.line.account.shift_s)
 
     def _base(self, form: Form, current_a: float) -> SetChargingProfile:
         at = self._now.at + timedelta(seconds=self.line.account.shift_s)
         point, voltage_v = self.line.point, self._voltage_v
-        return worded(point, current_a, form, at, self._settings, voltage_v=voltage_v, transaction_id=None)
+        profile = worded_profile(point, current_a, form, at, self._settings, voltage_v=voltage_v, transaction_id=None)
+        station_wide = form.purpose is ChargingProfilePurpose.STATION_MAX
+        return SetChargingProfile(evse_id=0 if station_wide else point.evse_id, profile=profile)
 
     def _no_limit(self, form: Form) -> SetChargingProfile:
         """The hardware's maximum, under an id of its own."""

@@ -5,8 +5,9 @@ Guarantees (`controller.md` §3)
   the books are over a rating, nothing goes up.
 * Schedules are in the station's clock, where that is known to be off by more than the grace of leases.
 * One request at a time to an EVSE; what is on its way counts.
-* Refused: the next form is tried; after the last one an alarm is raised, and what goes on there is ended by a remote
-  stop. Where that is refused too, the hardware's maximum is in the books until a limit is taken or the car is gone.
+* Refused: the next form is tried (`wording`); after the last one an alarm is raised, and what goes on there is ended by
+  a remote stop. Where that is refused too, the hardware's maximum is in the books until a limit is taken or the car is
+  gone.
 """
 
 import math
@@ -210,8 +211,9 @@ class Issuer:
 
     def _limit(self, line: Line, current_a: float, urgency: Urgency, now: Now, *, bind: bool) -> AskStation:
         transaction_id = line.bound_to if bind else None
+        form = self.forms_of(line)[line.form]
         is_fallback = abs(current_a - line.point.fallback_a) < _NEGLIGIBLE_A
-        endless = is_fallback or not line.leases
+        endless = is_fallback or not line.leases or not (form.ends or transaction_id is not None)
         lease_until_s = math.inf if endless else now.elapsed_s + self._settings.lease_s
         line.said_s = now.elapsed_s
         token = self._token(line, urgency)
@@ -222,7 +224,7 @@ class Issuer:
         request = worded(
             line.point,
             said_a,
-            self.forms_of(line)[line.form],
+            form,
             now.at + timedelta(seconds=ahead_s),
             self._settings,
             voltage_v=self._site.site.voltage_v,
@@ -232,7 +234,7 @@ class Issuer:
 
     def forms_of(self, line: Line) -> tuple[Form, ...]:
         """In which forms its base limit can be put, in order of preference."""
-        possible = forms(self._settings, single_evse=line.point.station_id in self._single)
+        possible = forms(self._settings, line.point, single_evse=line.point.station_id in self._single)
         taken = tuple(form for form in line.takes if form in possible)
         return (*taken, *(form for form in possible if form not in taken))
 
@@ -249,7 +251,10 @@ class Issuer:
         if bound:  # one that it has taken leads in this transaction, whatever the base says
             return self._refused(line, now)
         line.form, line.form_taken = line.form + 1, False
-        if line.form < len(self.forms_of(line)):
+        possible = self.forms_of(line)
+        if line.form < len(possible):
+            if possible[line.form].key is not None and line.account.bound is None:
+                line.binds = False  # a transaction's profile would lift nothing above the key
             return []
         line.form = 0
         return self._refused(line, now)

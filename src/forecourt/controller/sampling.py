@@ -2,7 +2,8 @@
 
 Guarantees (`controller.md` §1)
 * With `sample_interval_s` a station reports at least that often, whatever the CSMS asks for. Under `full` the CSMS gets
-  its own rate all the same: periodic readings in between end here. Under `chargepilot` all are forwarded.
+  its own rate all the same: periodic readings in between end here, and this rate is what it reads where it asks for
+  the variable. Under `chargepilot` all are forwarded.
 * Whatever is not a mere periodic reading passes: the first and the last of a transaction, aligned and triggered ones,
   and messages that are numbered, for a gap in their numbers would be a lost message to the CSMS.
 * `chargepilot` begins with 300 s where the CSMS has asked for nothing yet.
@@ -11,10 +12,12 @@ Guarantees (`controller.md` §1)
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from forecourt.controller.settings import ControllerSettings
 from forecourt.domain.events import MeterSampled, Notice
 from forecourt.domain.meter import ReadingContext
-from forecourt.domain.requests import SetVariables
+from forecourt.domain.requests import GetVariablesAnswer, SetVariables
 from forecourt.domain.variable import VariableRef, VariableSetting
 
 INTERVAL: Final = VariableRef("SampledDataCtrlr", "TxUpdatedInterval")
@@ -24,10 +27,11 @@ DEFAULT_S: Final = 300
 class Sampling:
     """That of one station. `asked_s` is what the CSMS has asked for; None: nothing yet."""
 
-    def __init__(self, settings: ControllerSettings, asked_s: int | None) -> None:
+    def __init__(self, settings: ControllerSettings, asked_s: int | None, *, numbered: bool) -> None:
+        """`numbered`: messages of its transactions are, so that all of them pass."""
         self.asked_s = asked_s
         self._control_s = None if settings.sample_interval_s is None else max(1, round(settings.sample_interval_s))
-        self._thins = settings.preset == "full" and self._control_s is not None
+        self._thins = settings.preset == "full" and self._control_s is not None and not numbered
         self._begins_with_default = settings.preset == "chargepilot" and asked_s is None
         self._passed: dict[int | None, datetime] = {}
 
@@ -53,6 +57,20 @@ class Sampling:
         if wanted_s == asked_s:
             return request
         return SetVariables(settings=(VariableSetting(INTERVAL, str(wanted_s)),))
+
+    @property
+    def hides(self) -> bool:
+        """Whether the station may have another interval than the CSMS gets."""
+        return self._thins
+
+    def as_it_is_told(self, answer: GetVariablesAnswer) -> GetVariablesAnswer:
+        """What the CSMS hears of the station's variables; the same object where nothing is changed."""
+        wanted = str(DEFAULT_S if self.asked_s is None else self.asked_s)
+        readings = tuple(
+            msgspec.structs.replace(one, value=wanted) if one.ref == INTERVAL and one.value is not None else one
+            for one in answer.readings
+        )
+        return answer if readings == answer.readings else msgspec.structs.replace(answer, readings=readings)
 
     def agreed(self, request: SetVariables) -> int | None:
         """What the CSMS has asked for, where `request` is about that and the station has accepted."""

@@ -37,6 +37,16 @@ class OfflineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How long the upstream connection of a station that was lost stays open."""
 
 
+class LimitKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A variable of a vendor's own by which a station can be limited, where it takes no charging profile."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1)]
+    """A configuration key, or Component.Variable (OCPP 2.0.1). `{evse}` stands for the number of the EVSE; without it
+    the key is the station's as a whole, and of use only where that has one EVSE."""
+    unit: ChargingRateUnit = ChargingRateUnit.A
+    """Ampere on each phase, or watts of all. What is set are whole ones, rounded down."""
+
+
 class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Times are seconds; those of the world (leases, settling) run on `Now.elapsed_s`."""
 
@@ -94,6 +104,13 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         ChargingProfilePurpose.STATION_MAX,
     )
     """What to make of the base limit. The second limits the station as a whole: only where it has one EVSE."""
+    other_stack_levels: tuple[int, ...] = (1,)
+    """Tried where a station refuses every profile at `stack_level`."""
+    recurring: bool = True
+    """Whether to try a Recurring profile where no Absolute one is taken. It has no end, so nothing is given to others
+    that such a station might draw."""
+    limit_keys: dict[str, LimitKey] = {}
+    """By station (`CP-1`, `ABB-*`): what to try at last, where it takes no profile at all. It has no end either."""
     offline: OfflineSettings = OfflineSettings()
     transaction_profiles: bool = True
     """Whether to give a transaction its limit by a TxProfile. False, or refused: the base profile is changed."""

@@ -8,22 +8,23 @@ Guarantees (`controller.md` §1)
 * When the upstream is gone the stand-in answers (`autonomy`), or a call stays unanswered, as it would on a broken
   direct connection (`strict`); also one that was under way.
 * Readings that are more than the CSMS asked for, because the control wants them, end here (`sampling`).
-* What the CSMS says of tokens is remembered: its answers, local lists that the station took, remote starts.
+* What the CSMS says of tokens is remembered.
+
+What the CSMS asks goes through `controller_downward`.
 """
 
 import logging
 from collections.abc import Callable
 from typing import Final
 
-from forecourt.controller.constraints import acceptable_with_start
 from forecourt.controller.controller import Controller
 from forecourt.controller.effects import AskStation, Effect
-from forecourt.controller.passage import agreed_boot, filtered, new_password, without_profile
-from forecourt.controller.policy import KEY_RULES, PRESETS, Direction, KeyRule, Policy, Verdict, verdict
+from forecourt.controller.passage import agreed_boot
+from forecourt.controller.policy import PRESETS, Direction, Policy, Verdict, verdict
 from forecourt.controller.sampling import INTERVAL, Sampling
 from forecourt.controller.site_memory import SiteMemory
 from forecourt.dialect.port import Dialect, Inexpressible, StationCall, Untranslatable
-from forecourt.dialect.transaction_ids import in_answer, in_call, in_payload
+from forecourt.dialect.transaction_ids import in_answer, in_call
 from forecourt.domain.clock import Now
 from forecourt.domain.events import (
     Acknowledged,
@@ -35,28 +36,18 @@ from forecourt.domain.events import (
     TransactionAnswer,
     TransactionStarted,
 )
-from forecourt.domain.profile import ChargingProfile
 from forecourt.domain.requests import (
     Authorize,
     AuthorizeAnswer,
-    ClearCache,
-    ClearChargingProfile,
     CsmsRequest,
     CsmsRequestAnswer,
-    GetCompositeSchedule,
-    RequestAnswer,
-    RequestStartTransaction,
     RequestStatus,
-    SendLocalList,
-    SetChargingProfile,
-    SetVariables,
     SetVariablesAnswer,
-    StartAnswer,
 )
 from forecourt.domain.station import RegistrationStatus
-from forecourt.domain.variable import SetVariableStatus, VariableSetResult
+from forecourt.domain.variable import SetVariableStatus
+from forecourt.net.controller_downward import Downward
 from forecourt.net.controller_stand_in import StandIn, token_of
-from forecourt.rpc.errors import Cause
 from forecourt.rpc.events import Abandoned, Answered, CallReceived, Outcome, Refused
 from forecourt.rpc.relay import Relay
 from forecourt.rpc.relay_events import (
@@ -99,14 +90,12 @@ class Passage:
         self.stand_in = StandIn(station_id, dialect, relay, controller, memory)
         self._controller = controller
         self._memory = memory
-        self._own_password = own_password
-        preset = controller.settings.preset
-        self._policy: Policy = PRESETS[preset]
-        self._key_rules: tuple[KeyRule, ...] = KEY_RULES[preset]
-        self._sampling = Sampling(controller.settings, memory.registry.of(station_id).sample_interval_s)
+        self._policy: Policy = PRESETS[controller.settings.preset]
+        asked_s, numbered = memory.registry.of(station_id).sample_interval_s, dialect.capabilities.sequence_numbers
+        self._sampling = Sampling(controller.settings, asked_s, numbered=numbered)
+        self._downward = Downward(station_id, dialect, relay, controller, memory, self._sampling, own_password)
         self._said: dict[str, StationCall] = {}
         """What the station said in calls whose answer the controller wants to see, by message id."""
-        self._starts: dict[str, tuple[int | None, ChargingProfile]] = {}
         self._asked: dict[int, CsmsRequest] = {}
         self._greeted_at_s: float | None = None
 
@@ -164,15 +153,17 @@ class Passage:
             case CallArrived(side=Side.STATION, call=call):
                 return self._from_station(call, now)
             case CallArrived(side=Side.CSMS, call=call):
-                return self._from_csms(call, now)
+                return self._downward.call(call, now)
             case SendArrived(side=side, send=send):
                 self.relay.pass_send(side, send)
             case AnswerHeld(side=Side.STATION, call=call, answer=answer):
                 return self._held(call, answer if isinstance(answer, Answered) else None, now)
+            case AnswerHeld(side=Side.CSMS, call=call, answer=answer):
+                self._downward.held(call, answer)
             case AnswerRelayed(side=Side.STATION, call=call, answer=Answered() as answer):
                 return self._station_answered(call, answer, now)
             case AnswerRelayed(side=Side.CSMS, call=call, answer=Answered() as answer):
-                return self._csms_answered(call, answer, now)
+                return self._downward.answered(call, answer, now)
             case Unanswered(side=side, call=call, outcome=outcome, still_open=True):
                 return self._unanswered(side, call, outcome, now)
             case OwnOutcome(side=Side.STATION, outcome=outcome) if isinstance(outcome.token, int):
@@ -366,119 +357,6 @@ class Passage:
     def _issued_id(self, csms_id: str) -> str:
         return self._memory.ids.issued(self.station_id, csms_id)
 
-    # from the CSMS
-
-    def _from_csms(self, call: CallReceived, now: Now) -> list[Effect]:
-        match verdict(self._policy, Direction.FROM_CSMS, call.action):
-            case Verdict.TAKE_IN:
-                return self._take_in(call, now)
-            case Verdict.FILTER:
-                self._filter(call, now)
-            case Verdict.REJECT:
-                self._reject(call)
-            case Verdict.REFUSE:
-                self.relay.refuse(Side.CSMS, call, Cause.UNSUPPORTED_ACTION, "not offered through a local controller")
-            case _:
-                self._pass_down(call, now)
-        return []
-
-    def _pass_down(self, call: CallReceived, now: Now, payload: bytes | None = None) -> None:
-        if payload is None:
-            frame = in_call(self.dialect, call.action, call.frame, self._own_id)
-            passed = self.relay.forward(Side.CSMS, call, now.protocol_s, frame=frame)
-        else:
-            passed = self.relay.forward_altered(Side.CSMS, call, payload, now.protocol_s)
-        if not passed:
-            self.relay.leave_unanswered(Side.CSMS, call)
-
-    def _take_in(self, call: CallReceived, now: Now) -> list[Effect]:
-        try:
-            payload = in_payload(self.dialect, call.action, call.payload, self._own_id)
-            request = self.dialect.decode_request(call.action, payload).value
-        except Untranslatable as error:
-            self.relay.refuse(Side.CSMS, call, error.cause, error.description)
-            return []
-        assert isinstance(request, SetChargingProfile | ClearChargingProfile | GetCompositeSchedule)
-        answer, effects = self._controller.csms_asked(self.station_id, request, now)
-        self.relay.answer_locally(Side.CSMS, call, self.dialect.encode_request_answer(request, answer))
-        return effects
-
-    def _filter(self, call: CallReceived, now: Now) -> None:
-        try:
-            request = self.dialect.decode_request(call.action, call.payload, strict=False).value
-        except Untranslatable:
-            self._pass_down(call, now)  # the station says what is wrong with it
-            return
-        match request:
-            case SetVariables():
-                self._filter_variables(call, request, now)
-            case RequestStartTransaction(charging_profile=ChargingProfile() as profile):
-                if not acceptable_with_start(profile):
-                    refused = StartAnswer(outcome=RequestStatus.REJECTED)
-                    self.relay.answer_locally(Side.CSMS, call, self.dialect.encode_request_answer(request, refused))
-                    return
-                self._starts[call.message_id] = (request.evse_id, profile)
-                self._pass_down(call, now, self.dialect.encode_request(without_profile(request)).payload)
-            case _:
-                self._pass_down(call, now)
-
-    def _filter_variables(self, call: CallReceived, request: SetVariables, now: Now) -> None:
-        password = new_password(request, self._key_rules)
-        if password is not None and self._own_password(self.station_id, None):
-            taken = password.usable and self._own_password(self.station_id, password.text)
-            status = SetVariableStatus.ACCEPTED if taken else SetVariableStatus.REJECTED
-            results = tuple(VariableSetResult(setting.ref, status) for setting in request.settings)
-            payload = self.dialect.encode_request_answer(request, SetVariablesAnswer(results=results))
-            self.relay.answer_locally(Side.CSMS, call, payload)
-            return
-        passing = filtered(request, self._key_rules)
-        if isinstance(passing, SetVariablesAnswer):
-            payload = self.dialect.encode_request_answer(request, passing)
-            self.relay.answer_locally(Side.CSMS, call, payload)
-            return
-        passing = self._sampling.as_it_passes(passing)
-        altered = None if passing is request else self.dialect.encode_request(passing).payload
-        self._pass_down(call, now, altered)
-
-    def _reject(self, call: CallReceived) -> None:
-        try:
-            request = self.dialect.decode_request(call.action, call.payload, strict=False).value
-            payload = self.dialect.encode_request_answer(request, RequestAnswer(outcome=RequestStatus.REJECTED))
-        except Untranslatable as error:
-            self.relay.refuse(Side.CSMS, call, error.cause, error.description)
-        except Inexpressible:
-            self.relay.refuse(Side.CSMS, call, Cause.UNSUPPORTED_ACTION)
-        else:
-            self.relay.answer_locally(Side.CSMS, call, payload)
-
-    def _csms_answered(self, call: CallReceived, answer: Answered, now: Now) -> list[Effect]:
-        """What the station has agreed to: remote starts, local lists, an empty cache."""
-        start = self._starts.pop(call.message_id, None)
-        try:
-            request = self.dialect.decode_request(call.action, call.payload, strict=False).value
-            if not isinstance(request, RequestStartTransaction | SendLocalList | ClearCache | SetVariables):
-                return []
-            told = self.dialect.decode_request_answer(request, answer.payload).value
-        except Untranslatable:
-            return []
-        if isinstance(request, SetVariables):
-            if isinstance(told, SetVariablesAnswer) and all(one.outcome in _TAKEN for one in told.results):
-                asked_s = self._sampling.agreed(request)
-                if asked_s is not None:
-                    self._memory.registry.wants_samples(self.station_id, asked_s)
-            return []
-        if not isinstance(told, StartAnswer | RequestAnswer) or told.outcome is not RequestStatus.ACCEPTED:
-            return []
-        tokens = self._memory.tokens
-        match request:
-            case SendLocalList():
-                tokens.listed(self.station_id, request)
-            case ClearCache():
-                tokens.clear()
-            case RequestStartTransaction():
-                tokens.vouched(request.id_token, now.at, self._controller.settings.offline.vouched_s)
-        return [] if start is None else self._controller.started_remotely(self.station_id, *start)
-
     # our own calls
 
     def _own_outcome(self, token: int, outcome: Outcome, now: Now) -> list[Effect]:
@@ -490,7 +368,11 @@ class Passage:
         if isinstance(outcome, Answered):
             try:
                 told = self.dialect.decode_request_answer(request, outcome.payload).value
-                accepted = getattr(told, "outcome", None) is RequestStatus.ACCEPTED
+                if isinstance(told, SetVariablesAnswer):
+                    # A limit that holds after the next restart doesn't hold.
+                    accepted = all(one.outcome is SetVariableStatus.ACCEPTED for one in told.results)
+                else:
+                    accepted = getattr(told, "outcome", None) is RequestStatus.ACCEPTED
             except Untranslatable:
                 accepted = None
         elif isinstance(outcome, Refused):
