@@ -7,6 +7,7 @@ Guarantees
 """
 
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Scope
 
 from forecourt.api import (
     auditing,
@@ -55,6 +56,7 @@ from forecourt.api.lifetime import Lifetime
 from forecourt.api.metrics import Exposition
 from forecourt.api.outermost import known_parameters
 from forecourt.api.problems import HANDLERS
+from forecourt.api.serving import Serving, served_for, serving
 from forecourt.api.settings import ApiSettings
 from forecourt.csms.ports import Context
 from forecourt.csms.sign_ins import Attempts
@@ -68,13 +70,32 @@ problem+json and name the field."""
 
 def make_application(
     context: Context, settings: ApiSettings, lifetime: Lifetime, accepting: Callable[[], bool] = lambda: True
-) -> Litestar:
+) -> ASGIApp:
     """Everything but the socket. `accepting`: whether stations can connect."""
-    probe = Probe(context, accepting)
-    exposition = Exposition(context)
+    whom = Serving(
+        context=context,
+        settings=settings,
+        lifetime=lifetime,
+        provider=None if settings.oidc is None else OidcClient(settings.oidc),
+        attempts=Attempts(context.settings.people),
+        strangers=driver.Strangers(),
+        probe=Probe(context, accepting),
+        exposition=Exposition(context),
+    )
+    return served_for(operations(settings.largest_body, cookie_name(settings)), whom)
+
+
+def description(settings: ApiSettings) -> dict[str, Any]:
+    """The OpenAPI description, as /api/v1/openapi.json answers it."""
+    return operations(settings.largest_body, cookie_name(settings)).openapi_schema.to_schema()
+
+
+@cache
+def operations(largest_body: int, cookie: str) -> Litestar:
+    """All operations, for any CSMS (`serving`). Made once: a second's work."""
 
     def authenticate(app: ASGIApp) -> ASGIApp:
-        return authenticated(app, context, settings, run_audited)
+        return authenticated(app, serving, run_audited)
 
     resources = Router(
         PREFIX,
@@ -113,27 +134,24 @@ def make_application(
         ],
         security=[{"api_key": []}, {"sign_in": [], "csrf_token": []}],
     )
-    attempts = Attempts(context.settings.people)
-    strangers = driver.Strangers()
-    provider = None if settings.oidc is None else OidcClient(settings.oidc)
     return Litestar(
         route_handlers=[resources, site_link.site_link, health.healthz, health.readyz, metrics.metrics],
         dependencies={
             "context": Provide(caller_context, sync_to_thread=False),
-            "anybody": Provide(lambda: context, sync_to_thread=False),
-            "provider": Provide(lambda: provider, sync_to_thread=False),
-            "attempts": Provide(lambda: attempts, sync_to_thread=False),
-            "strangers": Provide(lambda: strangers, sync_to_thread=False),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
-            "lifetime": Provide(lambda: lifetime, sync_to_thread=False),
-            "probe": Provide(lambda: probe, sync_to_thread=False),
-            "exposition": Provide(lambda: exposition, sync_to_thread=False),
+            "anybody": Provide(_anybody, sync_to_thread=False),
+            "provider": Provide(_provider, sync_to_thread=False),
+            "attempts": Provide(_attempts, sync_to_thread=False),
+            "strangers": Provide(_strangers, sync_to_thread=False),
+            "settings": Provide(_settings, sync_to_thread=False),
+            "lifetime": Provide(_lifetime, sync_to_thread=False),
+            "probe": Provide(_probe, sync_to_thread=False),
+            "exposition": Provide(_exposition, sync_to_thread=False),
         },
         guards=[required_scope, known_parameters],
         middleware=[authenticate],
         request_class=ApiRequest,
         exception_handlers=HANDLERS,
-        request_max_body_size=settings.largest_body,
+        request_max_body_size=largest_body,
         logging_config=None,
         openapi_config=OpenAPIConfig(
             title="Forecourt",
@@ -146,7 +164,7 @@ def make_application(
                     "api_key": SecurityScheme(type="http", scheme="bearer", description="An API key."),
                     "sign_in": SecurityScheme(
                         type="apiKey",
-                        name=cookie_name(settings),
+                        name=cookie,
                         security_scheme_in="cookie",
                         description="The cookie of a sign-in.",
                     ),
@@ -161,6 +179,38 @@ def make_application(
             operation_id_creator=_operation_id,
         ),
     )
+
+
+def _anybody(scope: Scope) -> Context:
+    return serving(scope).context
+
+
+def _provider(scope: Scope) -> OidcClient | None:
+    return serving(scope).provider
+
+
+def _attempts(scope: Scope) -> Attempts:
+    return serving(scope).attempts
+
+
+def _strangers(scope: Scope) -> driver.Strangers:
+    return serving(scope).strangers
+
+
+def _settings(scope: Scope) -> ApiSettings:
+    return serving(scope).settings
+
+
+def _lifetime(scope: Scope) -> Lifetime:
+    return serving(scope).lifetime
+
+
+def _probe(scope: Scope) -> Probe:
+    return serving(scope).probe
+
+
+def _exposition(scope: Scope) -> Exposition:
+    return serving(scope).exposition
 
 
 def _operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:

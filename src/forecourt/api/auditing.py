@@ -17,6 +17,7 @@ from forecourt.api.authentication import ApiScope, Caller, CallerContext
 from forecourt.api.bodies import instant
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing, listing, shown
 from forecourt.api.problems import documented
+from forecourt.api.serving import served_for, serving
 from forecourt.csms import auditing
 from forecourt.csms.auditing import AuditedStore, without_secrets
 from forecourt.csms.people_records import ActorKind, AuditEntry
@@ -146,5 +147,5 @@ async def _before(scope: Scope) -> bytes | None:
         elif message["type"] == "http.response.body":
             body.extend(message.get("body", b""))
 
-    await scope["litestar_app"](inner, nothing, catch)
+    await served_for(scope["litestar_app"], serving(scope))(inner, nothing, catch)
     return without_secrets(bytes(body)) if status == 200 else None

@@ -14,7 +14,7 @@ Guarantees
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -121,11 +121,26 @@ def caller_context(scope: Scope) -> Context:
 CallerContext = NamedDependency[SkipValidation[Context]]
 
 
-def authenticated(app: ASGIApp, context: Context, settings: ApiSettings, around: Around) -> ASGIApp:
+class Asked(Protocol):
+    """Who is asked: the CSMS behind the socket."""
+
+    @property
+    def context(self) -> Context:
+        """Everybody's."""
+        ...
+
+    @property
+    def settings(self) -> ApiSettings:
+        """Of its API."""
+        ...
+
+
+def authenticated(app: ASGIApp, asked: Callable[[Scope], Asked], around: Around) -> ASGIApp:
     """The middleware that finds out who asks; `around` runs what they asked for."""
 
     async def ask_first(scope: Scope, receive: Receive, send: Send) -> None:
         restore_parameters(scope)
+        context, settings = asked(scope).context, asked(scope).settings
         if scope["path"] == site_link.PATH and "method" not in scope:
             pass  # it asks for a site's key instead
         elif scope["path"].startswith((DRIVER, NOTICES)):
