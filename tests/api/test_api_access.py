@@ -108,8 +108,8 @@ async def test_scopes(house: House) -> None:
 async def test_an_organisation_sees_its_own_only(house: House) -> None:
     await house.ask("POST", "/stations", 201, json={"id": "CS-1"})
     await house.ask("PUT", "/tokens/T", 200, json={})
-    other = msgspec.structs.replace(house.context, organisation_id=2)
-    await house.store.write(_another_organisation)
+    made = await house.ask("POST", "/organisations", 201, json={"name": "other", "administrator": "olga"})
+    other = msgspec.structs.replace(house.context, organisation_id=made["id"])
     _, text = await access.create_api_key(other, "other", ("admin",))
     header = {"authorization": f"Bearer {text}"}
     for path in ("/stations", "/tokens"):
@@ -117,12 +117,6 @@ async def test_an_organisation_sees_its_own_only(house: House) -> None:
     await house.get("/stations/CS-1", 404, headers=header)
     await house.ask("POST", "/commands/RESET", 404, json={"station_id": "CS-1"}, headers=header)
     assert len((await house.get("/api-keys", headers=header))["items"]) == 1
-
-
-def _another_organisation(books: Any) -> None:
-    from sqlalchemy import text
-
-    books._connection.execute(text("INSERT INTO organisations (id, name, created_at) VALUES (2, 'other', 0)"))
 
 
 async def test_open_access_is_for_this_machine(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
