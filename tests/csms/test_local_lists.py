@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecourt.csms.local_lists import differences, messages
+from forecourt.csms.local_list_messages import differences, messages
 from forecourt.domain.requests import ListUpdate, LocalListEntry
 from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenInfo
 

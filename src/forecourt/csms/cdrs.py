@@ -13,13 +13,14 @@ import msgspec
 
 from forecourt.csms import published
 from forecourt.csms.bill import Bill, Price
-from forecourt.csms.billing import corrected, energy_of, reckoned, seal, tell_session
+from forecourt.csms.billing import seal, tell_session
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.money import check_amount
 from forecourt.csms.money_records import Cdr, Correction, Session, SessionState
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.payments import settle_payment
 from forecourt.csms.ports import Books, Context
+from forecourt.csms.reckoning import corrected, energy_of, reckoned
 from forecourt.csms.records import Page, Transaction
 from forecourt.csms.stations import find_station
 

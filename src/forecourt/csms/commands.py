@@ -44,9 +44,6 @@ _ENCODER: Final = msgspec.json.Encoder()
 _REQUESTS: Final[msgspec.json.Decoder[CsmsRequest]] = msgspec.json.Decoder(CsmsRequest)
 _ANSWERS: Final[msgspec.json.Decoder[CsmsRequestAnswer]] = msgspec.json.Decoder(CsmsRequestAnswer)
 
-LINK_WINDOW: Final = timedelta(hours=1)
-"""A transaction without a remote start id follows from the last matching remote start that is no older."""
-
 
 def request_of(command: Command) -> CsmsRequest:
     """What a typed command asks."""
@@ -317,29 +314,6 @@ def gone_with(books: Books, station_numbers: Collection[int] | None, at: datetim
             detail += ", and nobody knows whether it was sent"
         _finished(books, command, CommandState.TIMEOUT, {"detail": detail}, None, None, at)
     return len(unfinished)
-
-
-def link_start(
-    books: Books,
-    station_number: int,
-    remote_start_id: int | None,
-    id_token: str | None,
-    evse_id: int,
-    at: datetime,
-) -> Command | None:
-    """The remote start that a transaction follows from."""
-    for command in books.commands.recent_starts(station_number, at - LINK_WINDOW):
-        request = request_of(command)
-        if not isinstance(request, RequestStartTransaction):
-            continue
-        if remote_start_id is not None:
-            if request.remote_start_id == remote_start_id:
-                return command
-        elif (
-            id_token is not None and request.id_token.key == id_token.casefold() and request.evse_id in {None, evse_id}
-        ):
-            return command
-    return None
 
 
 # Inside

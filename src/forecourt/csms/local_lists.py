@@ -5,15 +5,13 @@ Guarantees
 * What is wished is kept as revisions; what a station took is known by the version it has, and never guessed: only a
   list whose version is one of ours, and is what the station says, is changed by differences. Any other, and one that
   answers VersionMismatch, is sent anew as a whole.
-* Differences are sent where they are fewer than the list; no message has more entries than the station takes
-  (SendLocalListMaxLength, ItemsPerMessage). A list that takes several messages has one version for each, the last of
-  which is its own; a station that was cut off in between has a version that is nobody's, and gets the whole.
+* A station that was cut off between the messages that one list takes has a version that is nobody's, and gets the
+  whole; what those messages are is `local_list_messages`.
 * A list that follows the tokens changes with them, a few seconds later; nothing is sent with `unsolicited_calls` off.
 * At boot a station with a list is asked for its version.
 """
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,6 +20,7 @@ import msgspec
 from forecourt.csms import commands
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.local_list_books import change_list, known_list
+from forecourt.csms.local_list_messages import Entries, messages
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
 from forecourt.csms.records import Command, CommandOrigin, CommandState, ConnectedStation, Page, Token
@@ -46,8 +45,6 @@ _AT_ONCE: Final = 50
 """Stations that are brought up to date at a time: one that is slow keeps nobody waiting."""
 _TURN: Final = timedelta(minutes=5)
 """How long whoever sends a list has it to itself."""
-
-Entries = tuple[LocalListEntry, ...]
 
 
 class ListWithEntries(msgspec.Struct, frozen=True):
@@ -390,30 +387,3 @@ def _items_per_message(books: Books, station_number: int) -> int | None:
         if variable.ref == ITEMS_PER_MESSAGE and variable.value is not None and variable.value.isdecimal():
             return max(1, int(variable.value))
     return None
-
-
-def messages(
-    version: int, base: Sequence[LocalListEntry] | None, wished: Entries, most: int | None
-) -> list[SendLocalList]:
-    """What brings a station from `base` (None: who knows) to `wished`, in messages of at most `most` entries."""
-    update, entries = ListUpdate.FULL, wished
-    if base is not None:
-        changes = differences(base, wished)
-        if len(changes) < len(wished) or not changes:
-            update, entries = ListUpdate.DIFFERENTIAL, changes
-    size = most or max(1, len(entries))
-    chunks = [entries[start : start + size] for start in range(0, len(entries), size)] or [()]
-    first = SendLocalList(version=version, update=update, entries=chunks[0])
-    return [first] + [
-        SendLocalList(version=version + number, update=ListUpdate.DIFFERENTIAL, entries=chunk)
-        for number, chunk in enumerate(chunks[1:], 1)
-    ]
-
-
-def differences(base: Sequence[LocalListEntry], wished: Sequence[LocalListEntry]) -> Entries:
-    """The entries that make `wished` of `base`: those that are new or other, and those to take off."""
-    before = {entry.id_token.key: entry for entry in base}
-    after = {entry.id_token.key: entry for entry in wished}
-    changed = [entry for key, entry in after.items() if before.get(key) != entry]
-    gone = [LocalListEntry(entry.id_token) for key, entry in before.items() if key not in after]
-    return (*changed, *gone)

@@ -15,13 +15,13 @@ from datetime import datetime
 import msgspec
 
 from forecourt.csms import authorization, billing, connectors, endings, published
-from forecourt.csms.commands import link_start
 from forecourt.csms.errors import NotFound
 from forecourt.csms.kept_transactions import keep
 from forecourt.csms.metering import register_wh, rejudged, take_readings, takes_usual_reading
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
 from forecourt.csms.records import Page, Reading, Transaction, TransactionState
+from forecourt.csms.remote_starts import link_start
 from forecourt.csms.stations import find_station
 from forecourt.csms.work import Work
 from forecourt.domain.events import (
