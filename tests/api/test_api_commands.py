@@ -13,7 +13,7 @@ from forecourt.api.bodies import compact
 from forecourt.api.outcomes import granted_wait_s
 from forecourt.api.typed_commands import TYPED
 from forecourt.api.typed_resource_commands import TYPED_RESOURCES
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy
 from tests.api.houses import CallFailed, House, house
 

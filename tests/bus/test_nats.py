@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from forecourt.bus.nats import NatsBus
+from forecourt.csms.command_records import Command, CommandOrigin
 from forecourt.csms.ports import CallOrder, DisconnectOrder, Order, Receipt
-from forecourt.csms.records import Command, CommandOrigin, Event
+from forecourt.csms.records import Event
 from tests.bus import buses
 from tests.bus.buses import Log
 from tests.bus.test_bus import event, take, tell

@@ -33,7 +33,7 @@ from forecourt.client import (
 from forecourt.client import commands as ask
 from forecourt.client.errors import error_of
 from forecourt.client.imports import ImportFailed, read_stations, read_tokens
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 from forecourt.domain.token import AuthorizationStatus
 from tests.api.houses import House, house
 

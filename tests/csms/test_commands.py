@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from forecourt.csms import charging, commands, stations, upkeep
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.outcomes import outcome_of, raw_outcome_of
 from forecourt.csms.ports import CallOrder, Order, Receipt
-from forecourt.csms.records import Command, CommandState, ProfileState
+from forecourt.csms.records import ProfileState
 from forecourt.domain.profile import (
     ChargingProfile,
     ChargingProfileKind,

@@ -14,10 +14,11 @@ import pytest
 
 from forecourt.csms import commands, costs, router
 from forecourt.csms.billing import Biller
+from forecourt.csms.command_records import CommandState
 from forecourt.csms.money_settings import MoneySettings
 from forecourt.csms.ports import Books
 from forecourt.csms.pricing import Segment, Usage, in_force, next_change
-from forecourt.csms.records import CommandState, ConnectedStation
+from forecourt.csms.records import ConnectedStation
 from forecourt.csms.settings import CsmsSettings
 from forecourt.csms.tariff_terms import (
     PriceComponent,

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from forecourt.csms import commands, provisioning, published, stations
+from forecourt.csms.command_records import CommandState
 from forecourt.csms.membership import Membership
 from forecourt.csms.ports import Books, CallOrder, Order, Receipt
-from forecourt.csms.records import CommandState, ConnectedStation
+from forecourt.csms.records import ConnectedStation
 from forecourt.domain.requests import ClearCache
 from forecourt.domain.station import RegistrationStatus
 from tests.csms.worlds import World, world

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from forecourt.csms import authorization, commands, endings, metering, stations, transactions
+from forecourt.csms.command_records import CommandState
 from forecourt.csms.errors import Conflict, NotFound
 from forecourt.csms.ports import Receipt
-from forecourt.csms.records import CommandState, ConnectorView, Transaction, TransactionState
+from forecourt.csms.records import ConnectorView, Transaction, TransactionState
 from forecourt.csms.settings import CsmsSettings
 from forecourt.domain.events import (
     ChargingStateReported,

@@ -30,7 +30,8 @@ from forecourt.app.csms import CsmsFile, RunningCsms, running_csms
 from forecourt.app.listeners import OcppListener
 from forecourt.controller.settings import ControllerSettings, OfflineSettings
 from forecourt.csms import charging, commands, transactions
-from forecourt.csms.records import CommandState, TransactionState
+from forecourt.csms.command_records import CommandState
+from forecourt.csms.records import TransactionState
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy, UnknownTokenPolicy
 from forecourt.dialect import DIALECTS
 from forecourt.domain.profile import (

@@ -24,9 +24,10 @@ from tests import databases
 
 from forecourt.bus.in_process import InProcessBus
 from forecourt.csms import authorization, charging, commands, message_log, stations, transactions
+from forecourt.csms.command_records import Command, CommandOrigin, CommandState
 from forecourt.csms.errors import NotFound
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, CommandOrigin, CommandState, ProfileState, TransactionState
+from forecourt.csms.records import ProfileState, TransactionState
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy, UnknownTokenPolicy
 from forecourt.dialect.v16 import V16
 from forecourt.dialect.v201 import V201

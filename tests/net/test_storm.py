@@ -11,7 +11,7 @@ import websockets
 from tests.net.test_csms_session import OPEN, House, running
 
 from forecourt.csms import commands, provisioning
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 from forecourt.csms.settings import CsmsSettings
 from forecourt.domain.requests import ClearCache
 from forecourt.net.connection import DEAF

@@ -32,9 +32,8 @@ from forecourt.api.settings import ApiSettings
 from forecourt.csms import sign_ins
 from forecourt.csms.access import limits_of, verify_api_key
 from forecourt.csms.limits import limited
-from forecourt.csms.people_records import ActorKind, Role, User
+from forecourt.csms.people_records import ActorKind, ApiKey, Role, User
 from forecourt.csms.ports import Context
-from forecourt.csms.records import ApiKey
 from forecourt.domain import site_link
 
 PREFIX: Final = "/api/v1"

@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from forecourt.api.bodies import Asked, StationId, Timeout
 from forecourt.csms import commands
+from forecourt.csms.command_records import Command
 from forecourt.csms.ports import Context
-from forecourt.csms.records import Command
 from forecourt.domain.requests import CsmsRequest
 from forecourt.domain.token import IdTokenType
 

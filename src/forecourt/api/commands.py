@@ -33,7 +33,7 @@ from forecourt.api.outcomes import (
 from forecourt.api.problems import documented
 from forecourt.api.typed_commands import TYPED
 from forecourt.csms import commands
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 
 CommandId = Annotated[str, PathParameter(max_length=100)]
 _OBJECT: Final[dict[str, Any]] = {"type": "object"}

@@ -35,12 +35,13 @@ from forecourt.api.problems import Refused, documented
 from forecourt.api.settings import ApiSettings
 from forecourt.api.wishes import WishBody
 from forecourt.csms import cdrs, driver, stations
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.driver import DriverStation, Visit
 from forecourt.csms.errors import Invalid, NotFound
 from forecourt.csms.logins import FailureCount
 from forecourt.csms.ports import Context
 from forecourt.csms.receipts import Receipt, receipt_of
-from forecourt.csms.records import Command, CommandState, Station
+from forecourt.csms.records import Station
 
 _WAIT_S: Final = 12.0
 """How long a driver waits for the station's word before the page asks again."""

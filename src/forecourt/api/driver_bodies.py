@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from forecourt.api.bodies import Asked, Name
+from forecourt.csms.command_records import CommandState
 from forecourt.csms.money_records import PaymentState
-from forecourt.csms.records import CommandState, ConnectorView
+from forecourt.csms.records import ConnectorView
 from forecourt.csms.resource_records import ReservationState
 from forecourt.csms.tariff_terms import TariffElement
 

@@ -24,9 +24,9 @@ from forecourt.api.lifetime import Lifetime
 from forecourt.api.lists import shown
 from forecourt.api.problems import MEDIA_TYPE, FieldError, documented
 from forecourt.csms import commands
+from forecourt.csms.command_records import Command, CommandOrigin, CommandState
 from forecourt.csms.masking import settings_masked
 from forecourt.csms.ports import Context
-from forecourt.csms.records import Command, CommandOrigin, CommandState
 
 Prefer = Annotated[
     str | None,

@@ -15,9 +15,9 @@ from forecourt.api.configuration import SettingBody, VariableBody
 from forecourt.api.profile_bodies import ProfileBody
 from forecourt.api.typed_resource_commands import TYPED_RESOURCES
 from forecourt.csms import charging, commands, transactions
+from forecourt.csms.command_records import Command
 from forecourt.csms.errors import Conflict
 from forecourt.csms.ports import Context
-from forecourt.csms.records import Command
 from forecourt.domain.profile import ChargingProfile, ChargingProfilePurpose, ChargingRateUnit, ProfileCriteria
 from forecourt.domain.requests import (
     ChangeAvailability,

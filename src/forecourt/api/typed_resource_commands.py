@@ -13,8 +13,8 @@ from forecourt.api.bodies import Instant, Number
 from forecourt.api.command_bodies import CommandBody, ConnectorNumber, IdTokenBody, StationCommandBody
 from forecourt.api.local_list_bodies import EntryBody, Version, entries_of
 from forecourt.csms import commands, local_lists
+from forecourt.csms.command_records import Command
 from forecourt.csms.ports import Context
-from forecourt.csms.records import Command
 from forecourt.domain.certificate import CertificateHash, CertificateUse, HashAlgorithm
 from forecourt.domain.firmware import LogType
 from forecourt.domain.requests import (

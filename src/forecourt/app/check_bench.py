@@ -18,18 +18,9 @@ import msgspec
 
 from forecourt.bus.in_process import InProcessBus
 from forecourt.csms import commands
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import (
-    Command,
-    CommandState,
-    Direction,
-    Event,
-    OcppMessage,
-    Reading,
-    Station,
-    Transaction,
-    TransactionState,
-)
+from forecourt.csms.records import Direction, Event, OcppMessage, Reading, Station, Transaction, TransactionState
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy, UnknownTokenPolicy
 from forecourt.dialect import DIALECTS
 from forecourt.domain.requests import CsmsRequest

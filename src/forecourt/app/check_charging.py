@@ -12,7 +12,8 @@ import msgspec
 
 from forecourt.app.check_bench import Bench, evidence_of, text_of
 from forecourt.app.check_findings import Check, Finding, Outcome, Within, Words, judged, refused, unseen
-from forecourt.csms.records import Command, CommandState, Direction, Reading, Transaction
+from forecourt.csms.command_records import Command, CommandState
+from forecourt.csms.records import Direction, Reading, Transaction
 from forecourt.domain.meter import Measurand
 from forecourt.domain.profile import (
     ChargingProfile,

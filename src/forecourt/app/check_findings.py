@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from forecourt.app.check_bench import Bench, evidence_of
-from forecourt.csms.records import Command, CommandState
+from forecourt.csms.command_records import Command, CommandState
 
 
 class Outcome(StrEnum):

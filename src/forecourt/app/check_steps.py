@@ -26,7 +26,7 @@ from forecourt.app.check_connection import (
     TlsVersion,
 )
 from forecourt.app.check_findings import Check, Finding, Outcome, Within, Words, judged, refused, unseen
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 from forecourt.dialect.variable_names import variable_of
 from forecourt.domain.requests import (
     GetVariables,

@@ -24,7 +24,7 @@ from forecourt.app.config import ConfigError, load
 from forecourt.app.running import Exit, fail
 from forecourt.client import ApiError, Client, Invalid, Unreachable
 from forecourt.client.types import Command
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 

@@ -10,7 +10,7 @@ import msgspec
 
 from forecourt.client.operations import Listing, Operation, change, get, listing, with_headers
 from forecourt.client.types import Batch, BatchItem, Command
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 
 _UNDELIVERED: Final = (409,)
 

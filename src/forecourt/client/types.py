@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
+from forecourt.csms.command_records import CommandOrigin, CommandState
 from forecourt.csms.people_records import BatchState, Role, Selector
-from forecourt.csms.records import CommandOrigin, CommandState, ConnectorView, TransactionState
+from forecourt.csms.records import ConnectorView, TransactionState
 from forecourt.domain.station import BootReason, ConnectorError, ConnectorStatus, RegistrationStatus, StationIdentity
 from forecourt.domain.token import AuthorizationStatus, IdTokenType
 from forecourt.domain.transaction import ChargingState, StoppedReason

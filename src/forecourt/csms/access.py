@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Final
 
 from forecourt.csms.errors import Invalid, NotFound
+from forecourt.csms.people_records import ApiKey
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import ApiKey
 
 PREFIX: Final = "fck_"
 """Begins every key, so that one that leaked is recognised."""

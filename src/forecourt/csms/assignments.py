@@ -14,12 +14,13 @@ from typing import Any
 import msgspec
 
 from forecourt.csms import charging, commands
+from forecourt.csms.command_records import Command, CommandOrigin, CommandState
 from forecourt.csms.errors import Conflict, NotFound
 from forecourt.csms.group_records import AssignmentState, Attempt, ProfileAssignment, StoredProfile
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
 from forecourt.csms.profile_forms import Form, evse_of, form_of, ladder, possible, put, said
-from forecourt.csms.records import Command, CommandOrigin, CommandState, Page
+from forecourt.csms.records import Page
 from forecourt.csms.stations import find_station
 from forecourt.domain.profile import ChargingProfile, ProfileCriteria
 from forecourt.domain.requests import ClearChargingProfile, SetChargingProfile

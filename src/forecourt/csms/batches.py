@@ -15,11 +15,12 @@ from typing import Any, Final
 import msgspec
 
 from forecourt.csms import commands
+from forecourt.csms.command_records import Command
 from forecourt.csms.errors import Conflict, CsmsError, Invalid, NotFound
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.people_records import Batch, BatchItem, BatchState, Selector
 from forecourt.csms.ports import Books, Context, StoreUnavailable
-from forecourt.csms.records import Command, Page, Station
+from forecourt.csms.records import Page, Station
 from forecourt.domain.requests import CsmsRequest
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.group_ports import GroupBooks
 from forecourt.csms.money_ports import MoneyBooks
 from forecourt.csms.people_ports import AccessBooks, PeopleBooks
 from forecourt.csms.records import (
-    Command,
-    CommandState,
     Connector,
     ConnectorView,
     DesiredVariable,

@@ -12,8 +12,8 @@ import msgspec
 
 from forecourt.csms import published
 from forecourt.csms.certificate_names import name_of_root
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.ports import Books
-from forecourt.csms.records import Command, CommandState
 from forecourt.csms.resource_records import Certificate, CertificateState
 from forecourt.domain.certificate import CertificateHash, CertificateUse, HashAlgorithm
 from forecourt.domain.requests import (

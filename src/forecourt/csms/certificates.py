@@ -23,10 +23,11 @@ import msgspec
 
 from forecourt.csms import commands, published
 from forecourt.csms.certificate_books import enter, move, own_names
+from forecourt.csms.command_records import Command, CommandOrigin
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context, DisconnectOrder
-from forecourt.csms.records import Command, CommandOrigin, ConnectedStation, Page
+from forecourt.csms.records import ConnectedStation, Page
 from forecourt.csms.resource_ports import AuthorityRefused, CertificateAuthority
 from forecourt.csms.resource_records import Certificate, CertificateState, StationCertificate
 from forecourt.csms.stations import find_station

@@ -8,10 +8,11 @@ Guarantees
 from datetime import datetime
 
 from forecourt.csms import commands
+from forecourt.csms.command_records import Command
 from forecourt.csms.errors import Invalid, NotFound
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, Page, ProfileState, StationProfile
+from forecourt.csms.records import Page, ProfileState, StationProfile
 from forecourt.domain.profile import ChargingProfile, ChargingRateUnit, ProfileCriteria
 from forecourt.domain.requests import (
     ClearChargingProfile,

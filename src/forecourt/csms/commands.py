@@ -21,12 +21,13 @@ import msgspec
 from opentelemetry.trace import SpanKind
 
 from forecourt.csms import job_books, published, reservations, traces
+from forecourt.csms.command_records import Command, CommandOrigin, CommandState
 from forecourt.csms.effects import apply_outcome
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.outcomes import outcome_of, raw_outcome_of
 from forecourt.csms.paging import page_of
 from forecourt.csms.ports import Books, CallOrder, Context, Receipt
-from forecourt.csms.records import Command, CommandOrigin, CommandState, Page, ProfileState, Station
+from forecourt.csms.records import Page, ProfileState, Station
 from forecourt.csms.request_forms import as_asked, compact, completed
 from forecourt.domain.requests import (
     CancelReservation,

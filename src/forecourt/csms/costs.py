@@ -19,10 +19,11 @@ import msgspec
 
 from forecourt.csms import commands, published
 from forecourt.csms.bill import Bill
+from forecourt.csms.command_records import CommandOrigin
 from forecourt.csms.money_records import Session, SessionState, Tariff
 from forecourt.csms.ports import Books, Context
 from forecourt.csms.pricing import Usage, in_force, next_change
-from forecourt.csms.records import CommandOrigin, ConnectedStation, Transaction, TransactionState
+from forecourt.csms.records import ConnectedStation, Transaction, TransactionState
 from forecourt.csms.tariff_clock import thresholds_wh
 from forecourt.csms.tariff_terms import PriceComponent, TariffDimension, describe
 from forecourt.csms.tariffs import tariff_for

@@ -14,10 +14,11 @@ from datetime import timedelta
 from typing import Final
 
 from forecourt.csms import commands, stations
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.errors import Conflict, NotFound
 from forecourt.csms.people_records import Rotation, RotationState
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, CommandState, Station
+from forecourt.csms.records import Station
 from forecourt.domain.requests import SetVariables
 from forecourt.domain.variable import VariableRef, VariableSetting
 

@@ -21,13 +21,14 @@ import msgspec
 
 from forecourt.csms import cdrs, commands, completion, payments, reservations, site_wishes, wishes
 from forecourt.csms.authorization import decide
+from forecourt.csms.command_records import Command
 from forecourt.csms.completion import Completion
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.group_records import WishInForce
 from forecourt.csms.money_records import Payment, PaymentState, SessionState
 from forecourt.csms.payments import PaymentFields
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, ConnectedStation, Connector, Location, Station, Transaction
+from forecourt.csms.records import ConnectedStation, Connector, Location, Station, Transaction
 from forecourt.csms.resource_records import Reservation
 from forecourt.csms.tariff_terms import TariffTerms
 from forecourt.csms.tariffs import tariff_for

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from forecourt.csms import certificate_books, job_books, local_list_books, reservations
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.ports import Books
-from forecourt.csms.records import Command, CommandState, DesiredVariable, ProfileState, StationProfile
+from forecourt.csms.records import DesiredVariable, ProfileState, StationProfile
 from forecourt.domain.profile import ChargingProfilePurpose, InstalledProfile
 from forecourt.domain.requests import (
     CancelReservation,

@@ -20,6 +20,7 @@ import msgspec
 
 from forecourt.allocation.realtime import Allocation
 from forecourt.csms import commands, published
+from forecourt.csms.command_records import CommandOrigin
 from forecourt.csms.errors import CsmsError
 from forecourt.csms.group_decision import decide
 from forecourt.csms.group_exposure import EvseFacts
@@ -27,7 +28,6 @@ from forecourt.csms.group_facts import Place, facts_of, places
 from forecourt.csms.group_records import GroupEvse, GroupStatus, LoadGroup
 from forecourt.csms.load_groups import MOST_GROUPS, tell
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import CommandOrigin
 
 log = logging.getLogger(__name__)
 

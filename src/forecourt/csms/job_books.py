@@ -17,8 +17,8 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from forecourt.csms import files, published
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, CommandState
 from forecourt.csms.resource_ports import Shelf
 from forecourt.csms.resource_records import UNFINISHED, FirmwareJob, JobState, JobStep, LogJob
 from forecourt.csms.work import Work

@@ -17,11 +17,12 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from forecourt.csms import commands, files, job_books
+from forecourt.csms.command_records import CommandOrigin
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.job_books import JobBooks, wants_request_id
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import CommandOrigin, Page, Station
+from forecourt.csms.records import Page, Station
 from forecourt.csms.resource_records import UNFINISHED, FileKind, FirmwareJob, JobState, LogJob, StoredFile
 from forecourt.csms.stations import find_station
 from forecourt.domain.firmware import LogType

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from forecourt.csms import published
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.ports import Books
-from forecourt.csms.records import Command, CommandState
 from forecourt.csms.resource_records import ListState, LocalList
 from forecourt.domain.requests import LocalListVersionAnswer, RequestAnswer, RequestStatus, SendLocalList
 

@@ -18,12 +18,13 @@ from typing import Final
 import msgspec
 
 from forecourt.csms import commands
+from forecourt.csms.command_records import Command, CommandOrigin, CommandState
 from forecourt.csms.errors import Conflict, Invalid, NotFound
 from forecourt.csms.local_list_books import change_list, known_list
 from forecourt.csms.local_list_messages import Entries, messages
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, CommandOrigin, CommandState, ConnectedStation, Page, Token
+from forecourt.csms.records import ConnectedStation, Page, Token
 from forecourt.csms.resource_records import ListState, LocalList, LocalListVersion
 from forecourt.csms.stations import find_station
 from forecourt.domain.requests import (

@@ -31,7 +31,7 @@ from typing import Any, Final
 
 import msgspec
 
-from forecourt.csms.records import CommandState
+from forecourt.csms.command_records import CommandState
 from forecourt.domain.requests import (
     CompositeScheduleAnswer,
     CsmsRequestAnswer,

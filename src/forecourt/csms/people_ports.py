@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from forecourt.csms.command_records import Command
 from forecourt.csms.people_records import (
+    ApiKey,
     AuditEntry,
     Batch,
     BatchItem,
@@ -24,7 +26,6 @@ from forecourt.csms.people_records import (
     User,
     Webhook,
 )
-from forecourt.csms.records import ApiKey, Command
 
 
 class UserBooks(Protocol):

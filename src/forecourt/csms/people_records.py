@@ -226,3 +226,15 @@ class Rotation(Record, frozen=True, kw_only=True):
     detail: str | None = None
     created_at: datetime
     updated_at: datetime
+
+
+class ApiKey(Record, frozen=True, kw_only=True):
+    """A key to the API; the secret itself is kept as a hash."""
+
+    id: str
+    organisation_id: int
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None

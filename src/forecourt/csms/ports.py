@@ -19,10 +19,11 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from forecourt.csms.book_ports import Books
+from forecourt.csms.command_records import Command
 from forecourt.csms.contract_ports import ContractServices
 from forecourt.csms.measures import Measures
 from forecourt.csms.money_ports import PaymentProvider
-from forecourt.csms.records import Command, Event
+from forecourt.csms.records import Event
 from forecourt.csms.resource_ports import CertificateAuthority, FileStore
 from forecourt.csms.settings import CsmsSettings
 from forecourt.domain.clock import Clock

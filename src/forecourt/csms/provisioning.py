@@ -22,9 +22,10 @@ from typing import Final
 import msgspec
 
 from forecourt.csms import certificate_books, commands, connectors, credentials, published
+from forecourt.csms.command_records import CommandOrigin
 from forecourt.csms.logins import Logins
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import CommandOrigin, ConnectedStation, Drift, Station
+from forecourt.csms.records import ConnectedStation, Drift, Station
 from forecourt.csms.settings import UnknownStationPolicy
 from forecourt.csms.stations import configuration_of
 from forecourt.csms.work import Work

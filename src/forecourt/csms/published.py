@@ -9,18 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from forecourt.csms.command_records import Command, CommandOrigin, CommandState
 from forecourt.csms.contract_records import ContractCertificate
 from forecourt.csms.group_records import GroupStatus
 from forecourt.csms.money_records import Cdr, Payment, Session
-from forecourt.csms.records import (
-    Command,
-    CommandOrigin,
-    CommandState,
-    ConnectorView,
-    Direction,
-    Drift,
-    Transaction,
-)
+from forecourt.csms.records import ConnectorView, Direction, Drift, Transaction
 from forecourt.csms.resource_records import (
     Certificate,
     FirmwareJob,

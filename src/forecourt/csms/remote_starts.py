@@ -8,9 +8,9 @@ Guarantees
 from datetime import datetime, timedelta
 from typing import Final
 
+from forecourt.csms.command_records import Command
 from forecourt.csms.commands import request_of
 from forecourt.csms.ports import Books
-from forecourt.csms.records import Command
 from forecourt.domain.requests import RequestStartTransaction
 
 LINK_WINDOW: Final = timedelta(hours=1)

@@ -13,10 +13,11 @@ from typing import Any, Final
 import msgspec
 
 from forecourt.csms import published
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.errors import NotFound
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, CommandState, Page, Station, Transaction, TransactionState
+from forecourt.csms.records import Page, Station, Transaction, TransactionState
 from forecourt.csms.resource_records import HELD, Reservation, ReservationState
 from forecourt.csms.stations import find_station
 from forecourt.csms.work import Work

@@ -18,10 +18,10 @@ from forecourt.csms import (
     sites,
 )
 from forecourt.csms.billing import Biller
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.jobs import FIRMWARE, LOGS
 from forecourt.csms.payments import Cashier
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Command, CommandState
 
 _OVER: Final = timedelta(days=1)
 """Addresses of files that have been over for so long are forgotten."""

@@ -22,10 +22,11 @@ import msgspec
 from opentelemetry.trace import Span
 
 from forecourt.csms import commands, contracts, costs, message_log, provisioning, router, security, traces
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.measures import OTHER, CallOutcome
 from forecourt.csms.message_log import Frame
 from forecourt.csms.ports import CallOrder, Context, DisconnectOrder, Done, Order, Receipt
-from forecourt.csms.records import Command, CommandState, ConnectedStation, Direction, Station
+from forecourt.csms.records import ConnectedStation, Direction, Station
 from forecourt.dialect.port import Dialect, Heard, Inexpressible, StationCall, StationCallAnswer, Untranslatable
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.events import Acknowledged, BootAnswer, Notice

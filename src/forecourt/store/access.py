@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from forecourt.csms.records import ApiKey
+from forecourt.csms.people_records import ApiKey
 from forecourt.store.rows import Shape
 from forecourt.store.tables import api_keys
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from forecourt.csms.records import Command, CommandState
+from forecourt.csms.command_records import Command, CommandState
 from forecourt.store.rows import Shape
 from forecourt.store.sequences import next_number
 from forecourt.store.tables import commands

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, select, update
 
-from forecourt.csms.records import Command
+from forecourt.csms.command_records import Command
 from forecourt.store.batches import SqlBatchBooks, SqlRotationBooks
 from forecourt.store.outbox import SqlWebhookBooks
 from forecourt.store.tables import commands, messages

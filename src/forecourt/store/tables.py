@@ -23,14 +23,8 @@ from sqlalchemy import (
     text,
 )
 
-from forecourt.csms.records import (
-    CommandOrigin,
-    CommandState,
-    ConnectorView,
-    Direction,
-    ProfileState,
-    TransactionState,
-)
+from forecourt.csms.command_records import CommandOrigin, CommandState
+from forecourt.csms.records import ConnectorView, Direction, ProfileState, TransactionState
 from forecourt.domain.meter import SampledValue
 from forecourt.domain.profile import ChargingProfile
 from forecourt.domain.station import BootReason, ConnectorError, ConnectorStatus, RegistrationStatus, StationIdentity
