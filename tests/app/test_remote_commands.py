@@ -80,12 +80,18 @@ async def test_commands_end_with_what_the_station_said(house: House) -> None:
 async def test_lists_are_imported(house: House, tmp_path: Path) -> None:
     tokens, stations = tmp_path / "tokens.csv", tmp_path / "stations.csv"
     tokens.write_text("id_tag,note\nA,one\nB,two\n")
-    stations.write_text("charge_box_id,description\nCP1,Yard\nCP2,\n")
+    stations.write_text(
+        "charge_box_id,description,registration_status,auth_password\nCP1,Yard,,\nCP2,,Rejected,$2a$10$x\n"
+    )
     assert (await run(house, "tokens", "import", str(tokens))).stdout == "2 tokens entered\n"
     for entered in (2, 0):
         done = await run(house, "stations", "import", str(stations))
         assert done.stdout == f"{entered} of 2 stations entered\n"
-    assert {one["id"]: one["name"] for one in (await house.get("/stations"))["items"]} == {"CP1": "Yard", "CP2": None}
+        assert ("CP2: its password is a hash" in done.stderr) == (entered == 2)
+    kept = {one["id"]: one for one in (await house.get("/stations"))["items"]}
+    assert {name: one["name"] for name, one in kept.items()} == {"CP1": "Yard", "CP2": None}
+    assert {name: one["registration"] for name, one in kept.items()} == {"CP1": "Accepted", "CP2": "Rejected"}
+    assert not kept["CP2"]["has_password"]
     tokens.write_text("id_tag\nA\n\nA\n")
     wrong = await run(house, "tokens", "import", str(tokens))
     assert (wrong.exit_code, "line 4" in wrong.stderr) == (Exit.USAGE, True)

@@ -284,6 +284,13 @@ def test_lists_of_stations() -> None:
     )
     assert read_stations(steve) == [("CP 1", {"name": "Yard"}), ("CP2", {"password": "s"})]
     assert read_stations("\ufeffid\nA\n") == [("A", {})]
+    listed = "charge_box_id,registration_status,auth_password\nA,Rejected,$2a$10$abc\nB,pending,secret\n"
+    assert read_stations(listed) == [
+        ("A", {"registration": "Rejected", "password": None}),
+        ("B", {"registration": "Pending", "password": "secret"}),
+    ]
+    with pytest.raises(ImportFailed, match=r"line 2: 'no' is none of Accepted"):
+        read_stations("id,registration\nA,no\n")
 
 
 @pytest.mark.parametrize(

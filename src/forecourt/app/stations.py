@@ -77,6 +77,7 @@ def import_stations(
     entered = 0
     with connected(url, key) as csms:
         for station_id, fields in rows:
+            hashed = fields.get("password", "") is None
             password = fields.pop("password", None)
             try:
                 csms.do(ops.create_station(station_id, **fields))
@@ -85,6 +86,8 @@ def import_stations(
                 continue
             if password is not None:
                 csms.do(ops.set_password(station_id, password))
+            if hashed:
+                typer.echo(f"{station_id}: its password is a hash, which nobody can show: set another one", err=True)
             entered += 1
     typer.echo(f"{entered} of {len(rows)} stations entered")
 

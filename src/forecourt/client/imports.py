@@ -5,6 +5,7 @@ Guarantees
   over.
 * A line that can't be is said with its number; nothing is sent before all lines were read.
 * A time without a zone is UTC. SteVe's `max_active_transaction_count` of 0 means blocked.
+* A password that is kept as a hash (bcrypt) is none that a station could show: it is given as None, not as a password.
 
 =========================  ==========================================
 field                      columns
@@ -16,6 +17,7 @@ token: note                note, description, name
 token: standing            standing, status; blocked, and the above
 station: id                id, charge_box_id, chargeboxid, station_id
 station: name              name, description, note
+station: registration      registration, registration_status
 station: password          password, auth_password
 =========================  ==========================================
 """
@@ -23,9 +25,13 @@ station: password          password, auth_password
 import csv
 import io
 from datetime import UTC, datetime
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 
+from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.token import AuthorizationStatus
+
+W = TypeVar("W", bound=StrEnum)
 
 _TOKEN: Final = {
     "value": ("value", "id_tag", "idtag", "token", "uid"),
@@ -39,8 +45,10 @@ _TOKEN: Final = {
 _STATION: Final = {
     "id": ("id", "charge_box_id", "chargeboxid", "station_id"),
     "name": ("name", "description", "note"),
+    "registration": ("registration", "registration_status"),
     "password": ("password", "auth_password"),
 }
+_HASHES: Final = ("$2a$", "$2b$", "$2y$", "{bcrypt}")
 _NOTHING: Final = frozenset({"", "null", "\\n", "none"})
 _YES: Final = frozenset({"1", "true", "yes", "t"})
 
@@ -57,17 +65,23 @@ def read_tokens(text: str) -> list[tuple[str, dict[str, Any]]]:
         if "expires_at" in row:
             body["expires_at"] = _instant(number, row["expires_at"])
         blocked = row.get("blocked", "").lower() in _YES or row.get("most") == "0"
-        body["standing"] = AuthorizationStatus.BLOCKED if blocked else _standing(number, row.get("standing"))
+        standing = _word(number, row.get("standing", AuthorizationStatus.ACCEPTED), AuthorizationStatus)
+        body["standing"] = AuthorizationStatus.BLOCKED if blocked else standing
         found.append((row["value"], body))
     return found
 
 
 def read_stations(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """Identities and what else is said of stations: `name`, `password`. Raises ImportFailed."""
-    return [
-        (row["id"], {name: row[name] for name in ("name", "password") if name in row})
-        for _, row in _rows(text, _STATION, "id")
-    ]
+    """Identities and what else is said of stations: `name`, `registration`, `password`. Raises ImportFailed."""
+    found = []
+    for number, row in _rows(text, _STATION, "id"):
+        body: dict[str, Any] = {"name": row["name"]} if "name" in row else {}
+        if "registration" in row:
+            body["registration"] = _word(number, row["registration"], RegistrationStatus)
+        if "password" in row:
+            body["password"] = None if row["password"].startswith(_HASHES) else row["password"]
+        found.append((row["id"], body))
+    return found
 
 
 def _rows(text: str, fields: dict[str, tuple[str, ...]], needed: str) -> list[tuple[int, dict[str, str]]]:
@@ -110,10 +124,8 @@ def _instant(number: int, text: str) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
-def _standing(number: int, text: str | None) -> AuthorizationStatus:
-    if text is None:
-        return AuthorizationStatus.ACCEPTED
-    for standing in AuthorizationStatus:
-        if standing.lower() == text.lower():
-            return standing
-    raise ImportFailed(f"line {number}: {text!r} is none of {', '.join(AuthorizationStatus)}")
+def _word(number: int, text: str, known: type[W]) -> W:
+    for word in known:
+        if word.lower() == text.lower():
+            return word
+    raise ImportFailed(f"line {number}: {text!r} is none of {', '.join(known)}")

@@ -26,10 +26,21 @@ def get_station(station_id: str) -> Operation[Station]:
 
 
 def create_station(
-    station_id: str, *, name: Any = ..., location_id: Any = ..., security_profile: Any = ...
+    station_id: str,
+    *,
+    name: Any = ...,
+    registration: Any = ...,
+    location_id: Any = ...,
+    security_profile: Any = ...,
 ) -> Operation[Station]:
     """Enter a station."""
-    body = given(id=station_id, name=name, location_id=location_id, security_profile=security_profile)
+    body = given(
+        id=station_id,
+        name=name,
+        registration=registration,
+        location_id=location_id,
+        security_profile=security_profile,
+    )
     return change("POST", Station, "stations", body=body)
 
 
