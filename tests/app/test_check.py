@@ -83,7 +83,6 @@ def outcomes(report: Report) -> dict[str, Outcome]:
     return {one.id: one.outcome for one in report.results}
 
 
-@pytest.mark.slow
 async def test_a_poor_station_fails_what_it_does_not_do(tmp_path: Path) -> None:
     wanted, checks = load_list("ev.energy")
     said: list[str] = []
