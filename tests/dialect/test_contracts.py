@@ -151,7 +151,10 @@ def test_any_other_message_is_a_vendors(payload: bytes) -> None:
     told = json.loads(payload)
     heard = V16.decode_call("DataTransfer", payload, strict=True).value
     assert heard == r.DataTransfer(
-        vendor_id=told["vendorId"], message_id=told.get("messageId"), content=told.get("data")
+        vendor_id=told["vendorId"],
+        message_id=told.get("messageId"),
+        content=told.get("data"),
+        vendor_known=told["vendorId"] != "com.example",
     )
 
 

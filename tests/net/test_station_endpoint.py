@@ -122,6 +122,45 @@ def test_a_session_on_simulated_hardware() -> None:
     assert stop["meterStop"] > 1500
 
 
+@pytest.mark.parametrize("action", ["TriggerMessage", "ExtendedTriggerMessage"])
+def test_5_17_a_message_that_is_unknown_is_not_implemented(action: str) -> None:
+    wire = Wire()
+    assert wire.ask(action, {"requestedMessage": "Nonsense"}) == [3, "q", {"status": "NotImplemented"}]
+    assert wire.ask(action, {"requestedMessage": 5})[2] == "TypeConstraintViolation"
+    assert wire.ask(action, {})[2] == "ProtocolError"
+
+
+def test_5_8_a_key_that_may_only_be_written_is_known_and_has_no_value() -> None:
+    wire = Wire()
+    told = wire.ask("GetConfiguration", {"key": ["AuthorizationKey", "Nonsense"]})[2]
+    assert told == {"configurationKey": [{"key": "AuthorizationKey", "readonly": False}], "unknownKey": ["Nonsense"]}
+    everything = wire.ask("GetConfiguration", {})[2]["configurationKey"]
+    assert [pair for pair in everything if pair["key"] == "AuthorizationKey"] == told["configurationKey"]
+
+
+def test_4_3_vendors_whose_messages_are_known() -> None:
+    wire = Wire()
+
+    def status(vendor_id: str) -> str:
+        return str(wire.ask("DataTransfer", {"vendorId": vendor_id, "messageId": "Nonsense"})[2]["status"])
+
+    assert status("com.example") == "UnknownVendorId"
+    assert status("org.openchargealliance.iso15118pnc") == "UnknownMessageId"
+    assert status("org.openchargealliance.costmsg") == "UnknownMessageId"
+
+
+def test_7_13_a_composite_schedule_says_the_least_that_its_profiles_say() -> None:
+    wire = Wire()
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10}]}
+    profile = {
+        "chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative", "chargingSchedule": {**schedule, "minChargingRate": 6.5},
+    }  # fmt: skip
+    assert wire.ask("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": profile})[2]["status"] == "Accepted"
+    told = wire.ask("GetCompositeSchedule", {"connectorId": 1, "duration": 60})[2]["chargingSchedule"]
+    assert told["minChargingRate"] == 6.5
+
+
 @pytest.mark.parametrize(
     ("action", "payload", "code"),
     [

@@ -11,6 +11,7 @@ from ocpp.v16 import call
 from ocpp.v201 import call as call_201
 from tests.net.central_v16 import Office, office
 from tests.net.central_v201 import Csms201
+from tests.net.peers import until
 
 from forecourt.dialect.v16 import V16
 from forecourt.dialect.v201 import V201
@@ -189,7 +190,7 @@ async def test_configuration_and_errors() -> None:
         await central.until(lambda: len(central.told("Heartbeat")) == 1)
 
 
-async def test_another_ping_interval_means_another_connection() -> None:
+async def test_another_ping_interval_holds_at_once() -> None:
     async with office() as central, station(central) as site:
         await central.until(lambda: len(central.told("StatusNotification")) == 3)
         limits: list[Limits | None] = []
@@ -200,9 +201,16 @@ async def test_another_ping_interval_means_another_connection() -> None:
             return await dial(url, **how)
 
         site.session._dial = noting
-        assert (await central.newest.call(call.ChangeConfiguration("WebSocketPingInterval", "17"))).status == "Accepted"
+        assert site.session._connection is not None
+        assert site.session._connection.last_pong_rtt_s is None
+        assert (await central.newest.call(call.ChangeConfiguration("WebSocketPingInterval", "1"))).status == "Accepted"
+        await until(lambda: getattr(site.session._connection, "last_pong_rtt_s", None) is not None)
+        assert len(central.connections) == 1
+        site.session.disconnect()
+        await until(lambda: not site.session.connected)
+        site.session.reconnect()
         await central.until(lambda: len(central.connections) == 2)
-        assert [one.ping_interval_s for one in limits if one] == [17.0]
+        assert [one.ping_interval_s for one in limits if one] == [1.0]
 
 
 async def test_the_same_station_with_an_independent_csms_of_the_next_version() -> None:

@@ -262,6 +262,21 @@ async def test_pings_may_be_switched_off(listen: Listen) -> None:
             await asyncio.wait_for(raw.reader.readexactly(1), 0.3)
 
 
+async def test_pings_may_be_switched_on_and_off_while_it_lasts(listen: Listen) -> None:
+    house = await listen(limits=Limits(ping_interval_s=0))
+    async with await Raw.upgraded(house) as raw:
+        recorder = await house.newest()
+        recorder.connection.ping_every(0.1)
+        _, ping = await raw.frame()
+        raw.write(frame(PONG, ping))
+        await until(lambda: recorder.connection.last_pong_rtt_s is not None)
+        recorder.connection.ping_every(0.0)
+        await asyncio.sleep(0.3)
+        assert recorder.connection.is_open
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(raw.reader.readexactly(1), 0.2)
+
+
 async def test_pings_are_answered(listen: Listen) -> None:
     house = await listen()
     async with websockets_connect(house.url(), subprotocols=OCPP, proxy=None) as client:

@@ -52,7 +52,7 @@ SHOWN_BY: Final = {
     "test_retries_wait_the_interval_times_the_transmissions_then_the_message_is_set_aside",
     v.RESET_RETRIES: "station/test_remote.py::test_a_restart_that_fails_is_tried_again",
     v.UNLOCK_ON_EV_SIDE_DISCONNECT: "station/test_sessions.py::test_tc_005_1_and_2_ev_side_disconnect_stops",
-    v.WEBSOCKET_PING_INTERVAL: "net/test_station_session.py::test_another_ping_interval_means_another_connection",
+    v.WEBSOCKET_PING_INTERVAL: "net/test_station_session.py::test_another_ping_interval_holds_at_once",
     v.AUTHORIZE_REMOTE_START: "station/test_sessions.py::test_remote_start_is_authorized_first_if_so_configured",
     v.LOCAL_AUTHORIZE_OFFLINE: "station/test_tokens.py::test_3_5_4_offline",
     v.LOCAL_PRE_AUTHORIZE: "station/test_tokens.py::test_without_pre_authorization_the_csms_is_asked_while_it_can_be",

@@ -17,6 +17,7 @@ from forecourt.station import effects as e
 from forecourt.station import inputs as i
 from forecourt.station.inputs import CallFailure
 from forecourt.station.security_log import SecurityEvent
+from forecourt.station.variable_table import RESET_RETRIES
 from tests.station.bench import ONE, START, TWO, Bench
 from tests.station.upkeep_bench import UpkeepBench
 
@@ -66,6 +67,15 @@ def test_5_9_an_upload_is_tried_again_after_the_interval() -> None:
     bench.run(2)
     assert bench.uploads() == ["Uploading", "Uploaded"]
     assert len(bench.took(e.UploadLog)) == 3
+
+
+def test_an_upload_by_a_protocol_that_is_not_spoken_here_is_not_tried_again() -> None:
+    bench = online()
+    bench.system.uploads = deque([LogUploadStatus.NOT_SUPPORTED_OPERATION])
+    bench.ask(msgspec.structs.replace(DIAGNOSTICS, retries=2, retry_interval_s=30))
+    bench.run(600)
+    assert bench.uploads() == ["Uploading", "NotSupportedOperation"]
+    assert len(bench.took(e.UploadLog)) == 1
 
 
 def test_n01_fr_03_and_07_the_security_log_by_its_request_id(tmp_path: Path) -> None:
@@ -219,18 +229,33 @@ def test_8_clearing_the_log_is_an_event_itself(tmp_path: Path) -> None:
     assert len(again.station.parts.security_log.entries()) == 2
 
 
-def test_8_setting_the_clock_and_restarting_are_events(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("graceful", "told_before"), [(True, ["ResetOrReboot"]), (False, [])])
+def test_8_setting_the_clock_and_restarting_are_events(tmp_path: Path, graceful: bool, told_before: list[str]) -> None:
+    """A soft reset waits until its event has arrived, a hard one leaves it for later: told once either way."""
     bench = UpkeepBench(folder=tmp_path)
     bench.csms.clock_ahead_s = 3600.0
     bench.connect()
-    bench.ask(r.Reset())
-    assert bench.security() == ["StartupOfTheDevice", "SettingSystemTime", "ResetOrReboot"] or (
-        bench.security() == ["StartupOfTheDevice", "SettingSystemTime"]
-        and bench.station.parts.security_log.entries()[-1].event_type == "ResetOrReboot"
-    )
+    bench.csms.silent = True
+    bench.ask(r.Reset(graceful=graceful))
+    reports = [send for send in bench.unanswered if isinstance(send.call, Notice)]
+    assert [send.call.events[0].event_type for send in reports] == told_before
+    assert len(bench.took(e.Reboot)) == (0 if graceful else 1)
+    bench.csms.silent = False
+    for send in reports:
+        bench.tell(i.CallAnswered(send.call_id, bench.csms.answer(send.call, bench.now)))
+    assert len(bench.took(e.Reboot)) == 1
+    assert bench.station.parts.security_log.entries()[-1].event_type == "ResetOrReboot"
     again = bench.reborn()
     again.connect()
     assert again.security().count("ResetOrReboot") == 1
+
+
+def test_8_what_was_held_for_a_restart_leaves_when_there_is_none(tmp_path: Path) -> None:
+    bench = online(folder=tmp_path, variables={RESET_RETRIES: "0"})
+    bench.ask(r.Reset(graceful=False))
+    assert "ResetOrReboot" not in bench.security()
+    bench.tell(i.RebootFailed())
+    assert bench.security()[-1] == "ResetOrReboot"
 
 
 def test_a_station_without_the_extension_has_no_security_events() -> None:

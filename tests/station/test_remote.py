@@ -329,3 +329,21 @@ def test_a_restart_from_the_station_itself_says_reboot_and_boots_as_a_local_rese
     again = Bench(journal=bench.journal)
     again.connect()
     assert again.csms.told(StationBooted)[0].reason is BootReason.LOCAL_RESET
+
+
+def test_4_3_a_vendor_that_is_known_has_an_unknown_message() -> None:
+    bench = Bench()
+    bench.connect()
+    known = r.DataTransfer(vendor_id="com.example", message_id="Nonsense", vendor_known=True)
+    assert bench.ask(known).outcome == "UnknownMessageId"
+
+
+def test_nothing_is_told_of_a_connector_while_its_lock_moves() -> None:
+    bench = Bench()
+    bench.charging()
+    bench.unlock_outcome = None  # it takes a while
+    assert bench.ask(r.UnlockConnector(evse_id=1)) is None
+    assert bench.states()[-1] == "Charging"
+    bench.unlock_outcome = LockOutcome.UNLOCKED
+    bench.tell(i.LockChanged(1, LockOutcome.UNLOCKED))
+    assert bench.states()[-2:] == ["Charging", "EVConnected"]

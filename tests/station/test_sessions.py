@@ -476,3 +476,34 @@ def test_a_token_does_not_follow_a_plug_to_where_it_cannot_charge() -> None:
     assert bench.station.parts.evses[2].transaction is not None, "it has waited where it was"
     bench.run(200)
     assert bench.station.parts.evses[1].transaction is None
+
+
+def test_a_plug_waits_for_its_token_from_when_its_connector_is_in_use_again() -> None:
+    """OCPP 1.6 §4.9 knows no way from Unavailable to Finishing."""
+    bench = Bench()
+    bench.connect()
+    bench.ask(r.ChangeAvailability(evse_id=1, operational_status=OperationalStatus.INOPERATIVE))
+    bench.plug(1)
+    bench.run(3600.0)
+    bench.ask(r.ChangeAvailability(evse_id=1, operational_status=OperationalStatus.OPERATIVE))
+    bench.run(30.0)
+    assert bench.states()[-2:] == ["Unavailable", "Occupied"]
+    bench.tap(ALICE, 1)
+    assert bench.station.parts.evses[1].transaction is not None
+
+
+def test_a_car_that_may_charge_again_has_a_moment_before_it_counts_as_suspending() -> None:
+    bench = Bench()
+    bench.charging()
+    bench.tell(i.LocalLimit(1, 0.0))
+    bench.tell(i.PilotChanged(1, Pilot.B))
+    assert bench.states()[-1] == "SuspendedEVSE"
+    bench.tell(i.LocalLimit(1, 16.0))
+    assert bench.states()[-1] == "SuspendedEVSE"
+    bench.tell(i.PilotChanged(1, Pilot.C))
+    assert bench.states()[-2:] == ["SuspendedEVSE", "Charging"]
+    bench.tell(i.LocalLimit(1, 0.0))
+    bench.tell(i.PilotChanged(1, Pilot.B))
+    bench.tell(i.LocalLimit(1, 16.0))
+    bench.run(5.0)
+    assert bench.states()[-1] == "SuspendedEV", "it does not take it"

@@ -56,13 +56,15 @@ class CallRow:
 
     `stand_ins` are read by lenience where a required field, by its path, is missing or can't be read. `expendable` is a
     report whose answer says nothing: one that can't be read at all is let go, for a refusal would only make the station
-    say it again, and keep from us what waits behind it.
+    say it again, and keep from us what waits behind it. `unknown_word`: a path, and what is asked where the word there
+    is none of the version's, for a message whose answer can say that.
     """
 
     message: type[WireMessage]
     meaning: Callable[[Any, Deviations], Any]
     stand_ins: Mapping[str, object] = field(default_factory=dict)
     expendable: bool = False
+    unknown_word: tuple[str, Request] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,14 @@ class TableDialect:
             cause = Cause.UNSUPPORTED_ACTION if action in self.known_actions else Cause.UNKNOWN_ACTION
             raise Untranslatable(cause, f"{cause.value}: {action[:50]!r}")
         deviations = Deviations(strict=strict, received_at=received_at)
-        value = row.meaning(read(row.message, payload, deviations, row.stand_ins), deviations)
+        try:
+            message = read(row.message, payload, deviations, row.stand_ins)
+        except Untranslatable as problem:
+            path, meant = row.unknown_word or ("", None)
+            if meant is None or problem.cause is not Cause.VALUE or not problem.description.startswith(f"{path}: "):
+                raise
+            return Decoded(meant)
+        value = row.meaning(message, deviations)
         if not deviations.found and _LONG_NUMBER.search(payload) is None:
             return Decoded(value)  # read as the schema has it: no integer is longer than its digits
         return decoded(value, deviations)

@@ -131,6 +131,7 @@ def composite(
             CompositePeriod(period.start_period, period.limit, period.number_phases)
             for period in schedule.charging_schedule_period
         ),
+        min_charging_rate=schedule.min_charging_rate,
     )
 
 
@@ -150,5 +151,6 @@ def composite_said(status: m.GetCompositeScheduleStatus, meant: CompositeSchedul
                 )
                 for period in meant.periods
             ),
+            min_charging_rate=meant.min_charging_rate,
         ),
     )

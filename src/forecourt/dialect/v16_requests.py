@@ -14,6 +14,7 @@ Guarantees
 
 from typing import Final
 
+from forecourt.dialect import cost_words
 from forecourt.dialect import v16_contracts as contracts
 from forecourt.dialect import v16_costs as costs
 from forecourt.dialect import v16_words as w
@@ -75,7 +76,8 @@ def _from_csms(wire: m.DataTransferRequest, deviations: Deviations) -> r.Request
 
 
 def _data_transfer(wire: m.DataTransferRequest) -> r.DataTransfer:
-    return r.DataTransfer(vendor_id=wire.vendor_id, message_id=wire.message_id, content=wire.data)
+    known = wire.vendor_id.casefold() in {contracts.VENDOR_ID, cost_words.VENDOR_ID}
+    return r.DataTransfer(vendor_id=wire.vendor_id, message_id=wire.message_id, content=wire.data, vendor_known=known)
 
 
 STATION_REQUESTS: Final[dict[str, CallRow]] = {
@@ -169,20 +171,25 @@ def _unlock(wire: m.UnlockConnectorRequest, _: Deviations) -> r.UnlockConnector:
     return r.UnlockConnector(evse_id=wire.connector_id)
 
 
+_UNKNOWN_TRIGGER: Final = r.TriggerMessage(requested_message=None)
+"""A message that is unknown has an answer of its own (§5.17, §7.44)."""
+
 CSMS_REQUESTS: Final[dict[str, CallRow]] = {
     "ChangeAvailability": CallRow(m.ChangeAvailabilityRequest, _change_availability),
     "ChangeConfiguration": CallRow(m.ChangeConfigurationRequest, _change_configuration),
     "ClearCache": CallRow(m.ClearCacheRequest, _clear_cache),
     "ClearChargingProfile": CallRow(m.ClearChargingProfileRequest, _clear_profile),
     "DataTransfer": CallRow(m.DataTransferRequest, _from_csms),
-    "ExtendedTriggerMessage": CallRow(m.ExtendedTriggerMessageRequest, _extended_trigger),
+    "ExtendedTriggerMessage": CallRow(
+        m.ExtendedTriggerMessageRequest, _extended_trigger, unknown_word=("requestedMessage", _UNKNOWN_TRIGGER)
+    ),
     "GetCompositeSchedule": CallRow(m.GetCompositeScheduleRequest, _get_composite),
     "GetConfiguration": CallRow(m.GetConfigurationRequest, _get_configuration),
     "RemoteStartTransaction": CallRow(m.RemoteStartTransactionRequest, _remote_start),
     "RemoteStopTransaction": CallRow(m.RemoteStopTransactionRequest, _remote_stop),
     "Reset": CallRow(m.ResetRequest, _reset),
     "SetChargingProfile": CallRow(m.SetChargingProfileRequest, _set_profile),
-    "TriggerMessage": CallRow(m.TriggerMessageRequest, _trigger),
+    "TriggerMessage": CallRow(m.TriggerMessageRequest, _trigger, unknown_word=("requestedMessage", _UNKNOWN_TRIGGER)),
     "UnlockConnector": CallRow(m.UnlockConnectorRequest, _unlock),
 }
 
@@ -215,6 +222,8 @@ def _say_availability(request: r.ChangeAvailability) -> tuple[str, Message]:
 
 def _say_trigger(request: r.TriggerMessage) -> tuple[str, Message]:
     connector = None if request.evse_id is None else connector_number(request.evse_id, request.connector_id)
+    if request.requested_message is None:
+        raise Inexpressible("no message is named")
     word = w.TRIGGERS_SAID.get(request.requested_message)
     if word is not None and not request.extended:
         return "TriggerMessage", m.TriggerMessageRequest(requested_message=word, connector_id=connector)
@@ -302,7 +311,8 @@ def _reply_get(request: r.GetVariables, answer: r.GetVariablesAnswer) -> Message
         if request.refs is None and not has_key(reading.ref):
             continue  # all keys were asked for, and this is none
         key = key_of(reading.ref)
-        if reading.outcome is GetVariableStatus.ACCEPTED:
+        secret = reading.mutability is Mutability.WRITE_ONLY  # known, and told without its value (§7.29)
+        if reading.outcome is GetVariableStatus.ACCEPTED or secret:
             readonly = reading.mutability is Mutability.READ_ONLY
             found.append(m.KeyValue(key=key, readonly=readonly, value=_told_value(reading)))
         else:

@@ -243,6 +243,8 @@ def _say_start(request: r.RequestStartTransaction) -> tuple[str, Message]:
 
 def _say_trigger(request: r.TriggerMessage) -> tuple[str, Message]:
     connector_id = request.connector_id
+    if request.requested_message is None:
+        raise Inexpressible("no message is named")
     if request.requested_message is TriggeredMessage.STATUS_NOTIFICATION:
         if not request.evse_id:
             raise Inexpressible("the state of one connector only can be asked for (F06.FR.13)")

@@ -153,6 +153,9 @@ class Connection(Protocol):
 
     def resume_reading(self) -> None: ...
 
+    def ping_every(self, interval_s: float) -> None:
+        """Ping at this interval from now on; 0: not at all."""
+
     async def wait_closed(self) -> None:
         """Return when the receiver has been told `closed`."""
 
@@ -186,6 +189,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         # A pong timeout longer than the interval would let the next ping hide that the last was never answered.
         if self.ping_interval_s and not 0 < self.pong_timeout_s <= self.ping_interval_s:
             raise ValueError("pong_timeout_s must be positive and at most ping_interval_s")
+
+    def with_pings(self, interval_s: float) -> Self:
+        """The same with pings so far apart; 0: without."""
+        usual_s = Limits().pong_timeout_s
+        timeout_s = min(usual_s, interval_s) if interval_s else usual_s
+        return msgspec.structs.replace(self, ping_interval_s=interval_s, pong_timeout_s=timeout_s)
 
 
 class ConnectFailed(Exception):  # noqa: N818 - reads as what happened

@@ -28,7 +28,7 @@ from forecourt.net.clock import RealClock
 from forecourt.net.connection import CloseCode, ConnectFailed, Connection, Limits
 from forecourt.net.route import Route
 from forecourt.net.station_endpoint import StationEndpoint
-from forecourt.net.uplink import Dial, Reach, Uplink, limits_with
+from forecourt.net.uplink import Dial, Reach, Uplink
 from forecourt.station.config import StationConfig
 from forecourt.station.effects import CertificateChanged, Configure, ConnectWith, Effect, OpenPowerPath
 from forecourt.station.inputs import Input, SecurityEventNoticed
@@ -245,7 +245,7 @@ class StationSession:
     async def _attempt(self) -> Connection:
         if not self._link_wanted or self._rebooting is not None:
             raise ConnectFailed("the link is switched off")
-        limits = Limits() if self._ping_interval_s is None else limits_with(self._ping_interval_s)
+        limits = Limits() if self._ping_interval_s is None else Limits().with_pings(self._ping_interval_s)
         self._choose_uplink()
         return await self._dial(
             self.uplink.url,
@@ -344,7 +344,8 @@ class StationSession:
         if interval_s == self._ping_interval_s:
             return
         self._ping_interval_s = interval_s
-        self._connect_anew()  # pings are settled when a connection opens
+        if self._connection is not None:
+            self._connection.ping_every(interval_s)
 
     def _connect_anew(self) -> None:
         """Open another connection in place of this one, right after the reply has left."""

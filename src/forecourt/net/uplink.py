@@ -53,12 +53,3 @@ class Dial(Protocol):
     ) -> Connection:
         """An open connection; ConnectFailed otherwise."""
         ...
-
-
-def limits_with(ping_interval_s: float) -> Limits:
-    """Of a connection with pings so far apart; 0: without."""
-    usual = Limits()
-    return Limits(
-        ping_interval_s=ping_interval_s,
-        pong_timeout_s=min(usual.pong_timeout_s, ping_interval_s) if ping_interval_s else usual.pong_timeout_s,
-    )

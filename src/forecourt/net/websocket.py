@@ -198,6 +198,12 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
             self._closed = self._loop.create_future()
         await asyncio.shield(self._closed)
 
+    def ping_every(self, interval_s: float) -> None:
+        """See `Connection`. A ping that is out keeps its time."""
+        self._limits = self._limits.with_pings(interval_s)
+        if self.is_open and (self._heard or not self._waiting_for_pong):
+            self._arm(interval_s or _WATCH_INTERVAL_S, self._watch)
+
     # What picows calls
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
@@ -362,7 +368,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
             return
         limits = self._limits
         if self._heard or self._reading_paused:
-            self._arm(limits.ping_interval_s - limits.pong_timeout_s, self._watch)
+            self._arm(max(0.0, limits.ping_interval_s - limits.pong_timeout_s), self._watch)
         else:
             self._drop(f"no sign of life within {limits.pong_timeout_s:g} s of a ping")
 

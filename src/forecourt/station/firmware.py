@@ -63,6 +63,15 @@ class Stage(StrEnum):
     REBOOTING = "rebooting"
 
 
+_PLAINLY: Final[Mapping[FirmwareStatus, FirmwareStatus]] = {
+    FirmwareStatus.DOWNLOAD_SCHEDULED: FirmwareStatus.IDLE,
+    FirmwareStatus.DOWNLOAD_PAUSED: FirmwareStatus.DOWNLOADING,
+    FirmwareStatus.SIGNATURE_VERIFIED: FirmwareStatus.DOWNLOADED,
+    FirmwareStatus.INSTALL_SCHEDULED: FirmwareStatus.DOWNLOADED,
+    FirmwareStatus.INSTALL_REBOOTING: FirmwareStatus.INSTALLING,
+}
+"""What is said when asked for in the words of OCPP 1.6 §7.25 alone: it has been told before, and still is so."""
+
 _UNSTOPPABLE: Final = frozenset({Stage.INSTALLING, Stage.REBOOTING})
 _TAKES_EVSES: Final = frozenset({Stage.WAITS_FOR_IDLE, *_UNSTOPPABLE})
 
@@ -195,7 +204,7 @@ class Firmware:
         """What to say when asked for the status (OCPP 1.6 §4.5; L01.FR.28, FR.29)."""
         job = self._job
         if self._capabilities.security_extension and not extended:
-            told = job.told if job is not None else None
+            told = None if job is None or job.told is None else _PLAINLY.get(job.told, job.told)
             return FirmwareStatusReported(firmware_status=told or FirmwareStatus.IDLE)
         if job is not None and job.told is not None and job.request.request_id is not None:
             return FirmwareStatusReported(firmware_status=job.told, request_id=job.request.request_id)

@@ -6,7 +6,8 @@ Guarantees
   N01.FR.07 to FR.10).
 * One file is uploaded, of the log that was asked for (N01.FR.02 to FR.04). Idle is said only when asked for, while
   nothing is uploaded (OCPP 1.6 §7.24).
-* An upload that fails is tried again `retries` times, `retry_interval_s` apart, and again after a restart.
+* An upload that fails is tried again `retries` times, `retry_interval_s` apart, and again after a restart; one by a
+  protocol that is not spoken here is not.
 * A new request takes the place of an upload under way (AcceptedCanceled, N01.FR.11); a protocol that has a word for
   that is told so of the old one, too.
 """
@@ -31,6 +32,8 @@ from forecourt.station.turn import Turn
 SECTION: Final = "log_upload"
 _JOB: Final = "job"
 
+_SETTLED: Final = frozenset({LogUploadStatus.UPLOADED, LogUploadStatus.NOT_SUPPORTED_OPERATION})
+"""After these another attempt would end the same."""
 _NAMES: Final[Mapping[LogType, str]] = {LogType.DIAGNOSTICS: "diagnostics", LogType.SECURITY: "security"}
 
 
@@ -108,7 +111,7 @@ class LogUploads:
         job = self._job
         if job is None or job.job_id != news.job_id or not news.upload_status.is_final:
             return
-        if news.upload_status is not LogUploadStatus.UPLOADED and job.retries_left > 0:
+        if news.upload_status not in _SETTLED and job.retries_left > 0:
             job.retries_left -= 1
             job.next_at = turn.at + retry_wait(self._config, job.request.retry_interval_s)
             self._keep(turn)

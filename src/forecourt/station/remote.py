@@ -7,12 +7,11 @@ Guarantees
 * While Pending, remote start and stop are refused, and all else is served (§4.2; OCTT TC_002_CS).
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from forecourt.domain import requests as r
-from forecourt.domain.events import MeterSampled, Notice, VariablesReported
-from forecourt.domain.requests import DataTransferStatus, RequestStatus, TriggeredMessage, UnlockStatus
+from forecourt.domain.events import Notice, VariablesReported
+from forecourt.domain.requests import DataTransferStatus, RequestStatus, UnlockStatus
 from forecourt.domain.station import OperationalStatus, ResetType
 from forecourt.domain.token import IdToken
 from forecourt.domain.transaction import StoppedReason, TriggerReason
@@ -22,6 +21,7 @@ from forecourt.station.calls import ForInformation
 from forecourt.station.effects import Refuse, Reply
 from forecourt.station.parts import Parts
 from forecourt.station.sessions import Wish
+from forecourt.station.triggers import trigger
 from forecourt.station.turn import Turn
 from forecourt.station.upkeep import UPKEEP, Answering, say
 from forecourt.station.variable_table import (
@@ -108,103 +108,6 @@ def _unlock(parts: Parts, request_id: str, request: r.UnlockConnector, turn: Tur
         turn.emit(Reply(request_id, answer))
     else:
         parts.unlocks.begin(request_id, evse, turn)
-
-
-def _trigger(parts: Parts, request_id: str, request: r.TriggerMessage, turn: Turn) -> None:
-    function = _TRIGGERS.get(request.requested_message)
-    if function is None:
-        say(request_id, RequestStatus.NOT_IMPLEMENTED, turn)
-        return
-    wanted = request.evse_id
-    if wanted is not None and wanted != 0 and wanted not in parts.evses:
-        say(request_id, RequestStatus.REJECTED, turn, info="no such EVSE")  # OCTT TC_055_CS
-        return
-    if request.requested_message is TriggeredMessage.BOOT_NOTIFICATION and parts.calls.accepted:
-        say(request_id, RequestStatus.REJECTED, turn, info="accepted already")  # errata §3.40
-        return
-    if request.requested_message is TriggeredMessage.TRANSACTION_EVENT and not parts.capabilities.sequence_numbers:
-        say(request_id, RequestStatus.NOT_IMPLEMENTED, turn)
-        return
-    if request.requested_message is TriggeredMessage.SIGN_CHARGING_STATION_CERTIFICATE:
-        if not parts.config.has_security:
-            say(request_id, RequestStatus.NOT_IMPLEMENTED, turn)
-            return
-        if not parts.certificates.can_sign:
-            say(request_id, RequestStatus.REJECTED, turn, info="no organization is set")  # A02, prerequisites
-            return
-    if request.requested_message is TriggeredMessage.SIGN_V2G_CERTIFICATE and not parts.v2g.can_sign:
-        known = parts.v2g.enabled
-        say(request_id, RequestStatus.REJECTED if known else RequestStatus.NOT_SUPPORTED, turn)
-        return
-    say(request_id, RequestStatus.ACCEPTED, turn)
-    parts.calls.triggered = True
-    function(parts, request, turn)
-    parts.calls.triggered = False
-
-
-def _trigger_boot(parts: Parts, _: r.TriggerMessage, turn: Turn) -> None:
-    parts.boot.send(turn)
-
-
-def _trigger_heartbeat(parts: Parts, _: r.TriggerMessage, turn: Turn) -> None:
-    parts.boot.heartbeat(turn)
-
-
-def _trigger_status(parts: Parts, request: r.TriggerMessage, turn: Turn) -> None:
-    parts.status.tell_all(turn, None if request.evse_id is None else (request.evse_id,))
-
-
-def _trigger_meter(parts: Parts, request: r.TriggerMessage, turn: Turn) -> None:
-    for number in (0, *parts.evses) if request.evse_id is None else (request.evse_id,):
-        value = parts.metering.triggered(number, turn)
-        if value is None:
-            continue
-        evse = parts.evses.get(number)
-        transaction = None if evse is None else evse.transaction
-        own_id = None if transaction is None else transaction.transaction_id
-        # A reading is worth more now without its transaction than later with it.
-        known = own_id is not None and parts.outbox.csms_id_of(own_id) is not None
-        event = MeterSampled(evse_id=number, transaction_id=own_id if known else None, meter_values=(value,))
-        parts.calls.send(Notice((event,)), ForInformation(), turn)
-
-
-def _trigger_transaction(parts: Parts, request: r.TriggerMessage, turn: Turn) -> None:
-    for evse in parts.evses.values():
-        if request.evse_id in {None, 0, evse.evse_id}:
-            parts.transactions.tell_on_trigger(evse, turn)
-
-
-def _trigger_firmware(parts: Parts, request: r.TriggerMessage, turn: Turn) -> None:
-    event = parts.firmware.on_trigger(extended=request.extended)
-    parts.calls.send(Notice((event,)), ForInformation(), turn)
-
-
-def _trigger_upload(parts: Parts, request: r.TriggerMessage, turn: Turn) -> None:
-    extended = request.requested_message is TriggeredMessage.LOG_STATUS_NOTIFICATION
-    event = parts.log_uploads.on_trigger(extended=extended)
-    parts.calls.send(Notice((event,)), ForInformation(), turn)
-
-
-def _trigger_signing(parts: Parts, _: r.TriggerMessage, turn: Turn) -> None:
-    parts.certificates.request_signature(turn)
-
-
-def _trigger_v2g(parts: Parts, _: r.TriggerMessage, turn: Turn) -> None:
-    parts.v2g.request_signature(turn)
-
-
-_TRIGGERS: Final[dict[TriggeredMessage, Callable[[Parts, r.TriggerMessage, Turn], None]]] = {
-    TriggeredMessage.BOOT_NOTIFICATION: _trigger_boot,
-    TriggeredMessage.HEARTBEAT: _trigger_heartbeat,
-    TriggeredMessage.STATUS_NOTIFICATION: _trigger_status,
-    TriggeredMessage.METER_VALUES: _trigger_meter,
-    TriggeredMessage.TRANSACTION_EVENT: _trigger_transaction,
-    TriggeredMessage.FIRMWARE_STATUS_NOTIFICATION: _trigger_firmware,
-    TriggeredMessage.DIAGNOSTICS_STATUS_NOTIFICATION: _trigger_upload,
-    TriggeredMessage.LOG_STATUS_NOTIFICATION: _trigger_upload,
-    TriggeredMessage.SIGN_CHARGING_STATION_CERTIFICATE: _trigger_signing,
-    TriggeredMessage.SIGN_V2G_CERTIFICATE: _trigger_v2g,
-}
 
 
 def _set_variables(parts: Parts, request_id: str, request: r.SetVariables, turn: Turn) -> None:
@@ -314,8 +217,10 @@ def _cancel_reservation(parts: Parts, request_id: str, request: r.CancelReservat
     parts.reservations.cancel(request.reservation_id, turn)
 
 
-def _data_transfer(_: Parts, request_id: str, __: r.DataTransfer, turn: Turn) -> None:
-    turn.emit(Reply(request_id, r.DataTransferAnswer(outcome=DataTransferStatus.UNKNOWN_VENDOR_ID)))
+def _data_transfer(_: Parts, request_id: str, request: r.DataTransfer, turn: Turn) -> None:
+    known = request.vendor_known  # then it is the message that is not (OCPP 1.6 §4.3)
+    outcome = DataTransferStatus.UNKNOWN_MESSAGE_ID if known else DataTransferStatus.UNKNOWN_VENDOR_ID
+    turn.emit(Reply(request_id, r.DataTransferAnswer(outcome=outcome)))
 
 
 def _show_price(parts: Parts, request_id: str, request: r.ShowPrice, turn: Turn) -> None:
@@ -340,7 +245,7 @@ REQUESTS: Final[dict[type, Answering]] = {
     r.Reset: _reset,
     r.ChangeAvailability: _availability,
     r.UnlockConnector: _unlock,
-    r.TriggerMessage: _trigger,
+    r.TriggerMessage: trigger,
     r.SetVariables: _set_variables,
     r.GetVariables: _get_variables,
     r.SetChargingProfile: _set_profile,

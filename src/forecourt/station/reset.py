@@ -117,6 +117,9 @@ class Resets:
 
     def _wait_for_delivery(self, turn: Turn, *, graceful: bool) -> None:
         self._stage = _Stage.WAITS_FOR_DELIVERY
+        if not graceful:
+            self._reports.held = True  # what left now would leave again after the restart, for want of an answer
+        self._security_log.note(SecurityEvent.RESET_OR_REBOOT, turn)
         # A hard reset is the last resort for a station that misbehaves: it waits for nothing (errata §3.81).
         self._until_s = turn.now.protocol_s + (self._config.reset_patience_s if graceful else 0.0)
 
@@ -124,8 +127,7 @@ class Resets:
         """Restart as soon as nothing is waited for any more."""
         if self._stage is _Stage.WAITS_FOR_IDLE:
             if all(evse.transaction is None for evse in self._evses.values()):
-                self._stage = _Stage.WAITS_FOR_DELIVERY
-                self._until_s = turn.now.protocol_s + self._config.reset_patience_s
+                self._wait_for_delivery(turn, graceful=True)
             else:
                 return
         if self._stage is not _Stage.WAITS_FOR_DELIVERY:
@@ -133,7 +135,6 @@ class Resets:
         timed_out = self._until_s is not None and turn.now.protocol_s >= self._until_s
         delivered = not self._outbox.depth and not len(self._reports) and not self._calls.any_open
         if timed_out or delivered or not self._calls.online:
-            self._security_log.note(SecurityEvent.RESET_OR_REBOOT, turn)
             self._restart(turn)
 
     def failed(self, turn: Turn) -> None:
@@ -146,6 +147,8 @@ class Resets:
         else:
             self._stage = _Stage.NONE
             turn.delete(SECTION, REASON_KEY)
+            self._reports.held = False
+            self._reports.pump(turn)
 
     def next_deadline_s(self) -> float | None:
         """When to call `update`, on the protocol's clock."""

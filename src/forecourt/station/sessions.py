@@ -311,6 +311,16 @@ class Sessions:
         deadlines = [evse.lock_deadline_s for evse in self._evses.values() if evse.lock_deadline_s is not None]
         return min(deadlines, default=None)
 
+    def update(self, turn: Turn) -> None:
+        """A plug waits for its token from when its connector can be used, be that later than it went in."""
+        for evse in self._evses.values():
+            if not evse.car_connected or evse.finished or evse.transaction or evse.authorization:
+                continue
+            if not evse.usable:
+                evse.preparing_since_s = None
+            elif evse.preparing_since_s is None:
+                evse.preparing_since_s = turn.now.elapsed_s
+
     def expire(self, turn: Turn) -> None:
         """Time has passed."""
         timeout_s = self._variables.integer(CONNECTION_TIMEOUT)

@@ -178,6 +178,7 @@ class Station:
         parts.cache.update(turn)
         parts.availability.update(turn)
         parts.firmware.update(turn)
+        parts.sessions.update(turn)
         parts.log_uploads.update(turn)
         parts.reservations.update(turn)
         parts.charging.update(turn)

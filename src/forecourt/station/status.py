@@ -2,8 +2,8 @@
 
 Guarantees
 * Every change is told once it has lasted MinimumStatusDuration, stamped with the instant of the change (OCPP 1.6 §4.9
-  with errata 3.19); a trigger does not wait. A car that has just been offered energy for the first time has a moment to
-  take it before it is told to be what holds charging up (SuspendedEV).
+  with errata 3.19); a trigger does not wait. A car that has just been offered energy, at first or again, has a moment
+  to take it before it is told to be what holds charging up (SuspendedEV).
 * EVSE 0 knows only Available, Unavailable and Faulted (OCPP 1.6 §4.9). While it is Faulted, all EVSEs are.
 * After the station was accepted all states are told (errata 3.22); after a mere reconnect only those that changed while
   it was offline, and those whose message got lost.
@@ -43,7 +43,7 @@ class _Line(msgspec.Struct, kw_only=True):
 
     def duration_s(self, minimum_s: float) -> float:
         """How long the current state has to last before it is told."""
-        begins = self.told is not None and self.told.charging_state is None
+        begins = self.told is not None and self.told.charging_state in {None, ChargingState.SUSPENDED_EVSE}
         if begins and self.current.charging_state is ChargingState.SUSPENDED_EV:
             return max(minimum_s, _CAR_ANSWERS_WITHIN_S)
         return minimum_s
@@ -87,12 +87,16 @@ class Status:
         self._evses = evses
         self._lines: dict[int, _Line] = {}
 
-    def update(self, turn: Turn) -> None:
-        """Take in what has changed, and tell what has lasted."""
+    def update(self, turn: Turn) -> frozenset[int]:
+        """Take in what has changed, and tell what has lasted. Whose state was told."""
+        told = set()
         duration_s = self._variables.integer(MINIMUM_STATUS_DURATION)
         for evse_id in self._ids():
             shown = self._shown(evse_id)
             line = self._lines.get(evse_id)
+            unlocking = evse_id != 0 and self._evses[evse_id].unlocking
+            if line is not None and unlocking and shown.charging_state is ChargingState.SUSPENDED_EVSE:
+                continue  # for as long as a lock takes to move; what comes of it is told
             if line is None:
                 line = _Line(current=shown, since_s=turn.now.elapsed_s, since_at=turn.at)
                 self._lines[evse_id] = line
@@ -102,6 +106,8 @@ class Status:
             changed = line.told is not None and line.told != line.current
             if changed and turn.now.elapsed_s >= line.since_s + line.duration_s(duration_s):
                 self._tell(evse_id, line, line.since_at, turn)
+                told.add(evse_id)
+        return frozenset(told)
 
     def next_deadline_s(self) -> float | None:
         """When a state will have lasted long enough, on the world's clock."""
@@ -116,8 +122,10 @@ class Status:
 
     def tell_all(self, turn: Turn, evse_ids: Iterable[int] | None = None) -> None:
         """Tell the states as they are now, of `evse_ids` or of all."""
-        self.update(turn)
+        told = self.update(turn)
         for evse_id in self._ids() if evse_ids is None else evse_ids:
+            if evse_id in told:
+                continue
             self._tell(evse_id, self._lines[evse_id], turn.at, turn)
 
     def tell_what_was_lost(self, turn: Turn) -> None:

@@ -31,6 +31,8 @@ class DataTransfer(Request, frozen=True, kw_only=True):
     vendor_id: str
     message_id: str | None = None
     content: str | None = None
+    vendor_known: bool = False
+    """It is a vendor whose messages this version reads by itself, and none of those."""
 
 
 # What the CSMS asks of a station
@@ -95,7 +97,8 @@ class TriggeredMessage(StrEnum):
 class TriggerMessage(Request, frozen=True, kw_only=True):
     """Say this now. `evse_id` None: for the whole station."""
 
-    requested_message: TriggeredMessage
+    requested_message: TriggeredMessage | None
+    """None: something that this version of the protocol has no word for."""
     evse_id: int | None = None
     connector_id: int | None = None
     extended: bool = False

@@ -142,6 +142,9 @@ class Edge:
     def resume_reading(self) -> None:
         self._wire.resume_reading()
 
+    def ping_every(self, interval_s: float) -> None:
+        self._wire.ping_every(interval_s)
+
     async def wait_closed(self) -> None:
         await self._wire.wait_closed()
 
