@@ -15,7 +15,8 @@ from forecourt.domain.clock import Now
 from forecourt.domain.firmware import LogType, LogUploadStatus
 from forecourt.domain.meter import Measurand, MeasuredPhase, SampledValue, SignedMeterValue
 from forecourt.domain.token import IdToken, IdTokenType
-from forecourt.hardware.mqtt import GONE, MqttHardware
+from forecourt.hardware.mqtt import MqttHardware
+from forecourt.hardware.mqtt_seen import GONE
 from forecourt.hardware.mqtt_system import MqttSystem
 from forecourt.hardware.mqtt_words import FROM_FIRMWARE, FROM_STACK, Publication, TopicError, read, told
 from forecourt.station.effects import (

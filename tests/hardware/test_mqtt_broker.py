@@ -13,8 +13,9 @@ import pytest
 from tests.hardware.brokers import PATIENCE_S, TestBroker, board, broker
 
 from forecourt.domain.token import IdToken
-from forecourt.hardware.mqtt import GONE, MqttHardware
+from forecourt.hardware.mqtt import MqttHardware
 from forecourt.hardware.mqtt_link import Broker, MqttLink
+from forecourt.hardware.mqtt_seen import GONE
 from forecourt.net.clock import RealClock
 from forecourt.station.effects import ClosePowerPath, LockConnector, SetLimit
 from forecourt.station.inputs import (

@@ -24,39 +24,26 @@ from typing import Final
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.variable import Mutability
 from forecourt.hardware.display import SimulatedDisplay
-from forecourt.hardware.mqtt_system import MqttSystem
-from forecourt.hardware.mqtt_words import (
-    CableSaid,
+from forecourt.hardware.mqtt_payloads import (
     ClockSaid,
-    ContractSaid,
     Control,
     DisplayShown,
     EvCertificateGiven,
-    EvCertificateSaid,
-    FaultsSaid,
     FirmwareSaid,
     FirmwareStatus,
-    LocalLimitSaid,
-    LockSaid,
     LockWanted,
-    MeterSaid,
-    Nothing,
-    PilotSaid,
     Problem,
-    Publication,
     RebootWanted,
     ReservationShown,
     Said,
-    SecurityEventSaid,
     StackStatus,
     TokenAnswer,
-    TokenSaid,
-    TopicError,
     UploadSaid,
     VariableSaid,
-    read,
-    told,
 )
+from forecourt.hardware.mqtt_seen import Seen
+from forecourt.hardware.mqtt_system import MqttSystem
+from forecourt.hardware.mqtt_words import Publication, TopicError, read, told
 from forecourt.station.effects import (
     ClosePowerPath,
     Configure,
@@ -75,61 +62,15 @@ from forecourt.station.effects import (
     TokenAnswered,
 )
 from forecourt.station.inputs import (
-    CableChanged,
-    ContractPresented,
-    EvCertificateWanted,
-    Fault,
-    FaultCleared,
-    FaultRaised,
     HardwareInput,
-    LocalLimit,
     LockChanged,
     LockOutcome,
-    MeterReading,
-    Pilot,
-    PilotChanged,
-    PowerFailing,
-    RebootFailed,
-    RestartWanted,
-    SecurityEventNoticed,
-    SecurityLogCleared,
-    StopPressed,
-    TokenPresented,
 )
 from forecourt.station.variable_table import TABLE
 
 log = logging.getLogger(__name__)
 
-GONE: Final = Fault(
-    fault_id="firmware-gone",
-    code="InternalError",
-    inoperative=True,
-    origin="mqtt",
-    error_type="Firmware/Gone",
-    message="the firmware does not answer",
-)
 _SECRET: Final = frozenset(spec.ref for spec in TABLE if spec.mutability is Mutability.WRITE_ONLY)
-_EVENTS: Final[dict[str, Callable[[], HardwareInput]]] = {
-    "firmware/power-failing": PowerFailing,
-    "firmware/restart-wanted": RestartWanted,
-    "firmware/reboot-failed": RebootFailed,
-    "firmware/security-log-cleared": SecurityLogCleared,
-}
-
-
-class _Seen:
-    """What the firmware has last said of one EVSE (0: the station)."""
-
-    __slots__ = ("cable", "faults", "limit_a", "meter", "pilot", "told_faults")
-
-    def __init__(self) -> None:
-        self.pilot: Pilot | None = None
-        self.cable: bool | None = None
-        self.meter: MeterReading | None = None
-        self.faults: dict[str, Fault] = {}
-        self.told_faults: dict[str, Fault] = {}
-        """What the core believes is wrong."""
-        self.limit_a: float | None = None
 
 
 class MqttHardware:
@@ -159,14 +100,12 @@ class MqttHardware:
         self._safe_limit_a = safe_limit_a
         self._patience_s = patience_s
         phases = [*number_phases, *([3] * evses)][:evses]
-        self._seen = {evse_id: _Seen() for evse_id in range(evses + 1)}
+        self._seen = Seen(evses)
         self._control = {evse_id: Control(False, 0.0, phases[evse_id - 1]) for evse_id in range(1, evses + 1)}
         self._reservations: dict[int, ReservationShown] = {}
         self._news: list[HardwareInput] = []
         self._linked = False
         self._online = False
-        self._gone = False
-        """Whether the EVSEs have been told to be faulted."""
         self._missing_since_s: float | None = None
         self._silent = True
         """Nothing has been heard of the firmware by its own word, so that patience is called for."""
@@ -256,7 +195,7 @@ class MqttHardware:
 
     def advance(self, now: Now) -> list[HardwareInput]:
         """What has been said until now."""
-        if self._silent and not self._gone:
+        if self._silent and not self._seen.gone:
             if self._missing_since_s is None:
                 self._missing_since_s = now.elapsed_s
             elif now.elapsed_s >= self._missing_since_s + self._patience_s:
@@ -268,13 +207,12 @@ class MqttHardware:
         """Everything the firmware has said, for a core that has just started."""
         self._missing_since_s = now.elapsed_s
         self._news.clear()
-        for seen in self._seen.values():
-            seen.told_faults = {}
-        return self._everything() if self._online else self._faults()
+        self._seen.forget_told()
+        return self._seen.everything() if self._online else self._seen.faults()
 
     def next_deadlines(self) -> Deadlines:
         """When patience ends."""
-        if self._silent and not self._gone and self._missing_since_s is not None:
+        if self._silent and not self._seen.gone and self._missing_since_s is not None:
             return Deadlines(elapsed_s=self._missing_since_s + self._patience_s)
         return Deadlines()
 
@@ -322,19 +260,11 @@ class MqttHardware:
         match said:
             case FirmwareStatus():
                 self._come(said.online)
-                return
             case FirmwareSaid() | UploadSaid():
                 if self.system is not None:
                     self.system.hear(said)
-                return
-            case _ if evse_id is None:
-                news = self._event(general, said)
-            case _ if evse_id not in self._seen:
-                raise TopicError(f"this station has no EVSE {evse_id}")
             case _:
-                news = self._of_evse(evse_id, said)
-        if self._online:
-            self._news += news
+                self._news += self._seen.hear(general, evse_id, said, online=self._online)
 
     def _come(self, online: bool) -> None:
         self._silent = False
@@ -344,93 +274,18 @@ class MqttHardware:
             self._lose()
             return
         self._online = True
-        self._gone = False
-        self._news += self._everything()
+        self._seen.gone = False
+        self._news += self._seen.everything()
         if self.system is not None:
             self.system.firmware_came()
 
     def _lose(self) -> None:
         """The firmware is gone."""
         self._missing_since_s = None
-        if not self._gone:
+        if not self._seen.gone:
             log.warning("the firmware is gone: nothing is delivered until it is back")
-            self._gone = True
+            self._seen.gone = True
             self._online = False
-            self._news += self._faults()
+            self._news += self._seen.faults()
         if self.system is not None:
             self.system.firmware_left()
-
-    def _event(self, general: str, said: Said) -> list[HardwareInput]:
-        """Something that concerns no EVSE."""
-        match said:
-            case TokenSaid():
-                return [TokenPresented(_token(said).token())]
-            case SecurityEventSaid():
-                return [SecurityEventNoticed(said.type, said.tech_info, said.critical)]
-            case _:
-                return [_EVENTS[general]()]
-
-    def _of_evse(self, evse_id: int, said: Said) -> list[HardwareInput]:
-        """What has changed at an EVSE."""
-        seen = self._seen[evse_id]
-        match said:
-            case PilotSaid():
-                seen.pilot = said.pilot
-                return [PilotChanged(evse_id, said.pilot)]
-            case CableSaid():
-                seen.cable = said.present
-                return [CableChanged(evse_id, said.present)]
-            case MeterSaid():
-                seen.meter = MeterReading(evse_id, said.all_samples())
-                return [seen.meter]
-            case FaultsSaid():
-                seen.faults = {fault.fault_id: fault for fault in said.faults}
-                return self._faults() if self._online else []
-            case LocalLimitSaid():
-                if said.limit_a is not None and said.limit_a < 0.0:
-                    raise TopicError("limit_a: expected 0 or more")
-                seen.limit_a = said.limit_a
-                return [LocalLimit(evse_id, said.limit_a)]
-            case LockSaid():
-                return [LockChanged(evse_id, said.outcome)]
-            case TokenSaid():
-                return [TokenPresented(_token(said).token(), evse_id)]
-            case ContractSaid():
-                return [ContractPresented(evse_id, said.emaid, said.certificate_chain)]
-            case EvCertificateSaid():
-                return [EvCertificateWanted(evse_id, said.schema_version, said.action, said.exi_request)]
-            case Nothing():
-                return [StopPressed(evse_id)]
-            case _:
-                raise TopicError("not of an EVSE")
-
-    def _everything(self) -> list[HardwareInput]:
-        """As a core that has just started is told: readings before the pilot, so that a start has its register."""
-        news: list[HardwareInput] = []
-        for evse_id, seen in self._seen.items():
-            if seen.cable is not None:
-                news.append(CableChanged(evse_id, seen.cable))
-            if seen.meter is not None:
-                news.append(seen.meter)
-            news.append(LocalLimit(evse_id, seen.limit_a))
-            if seen.pilot is not None:
-                news.append(PilotChanged(evse_id, seen.pilot))
-        return [*news, *self._faults()]
-
-    def _faults(self) -> list[HardwareInput]:
-        """Where what is wrong differs from what the core was told."""
-        news: list[HardwareInput] = []
-        for evse_id, seen in self._seen.items():
-            wrong = dict(seen.faults)
-            if self._gone and evse_id > 0:
-                wrong[GONE.fault_id] = GONE
-            news += [FaultRaised(evse_id, fault) for id_, fault in wrong.items() if seen.told_faults.get(id_) != fault]
-            news += [FaultCleared(evse_id, id_) for id_ in seen.told_faults if id_ not in wrong]
-            seen.told_faults = wrong
-        return news
-
-
-def _token(said: TokenSaid) -> TokenSaid:
-    if not said.id_token.strip():
-        raise TopicError("id_token: is empty")
-    return said

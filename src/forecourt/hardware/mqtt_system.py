@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from forecourt.domain.clock import Deadlines, Now
-from forecourt.hardware.mqtt_words import FirmwareSaid, Publication, UploadSaid, told
+from forecourt.hardware.mqtt_payloads import FirmwareSaid, UploadSaid
+from forecourt.hardware.mqtt_words import Publication, told
 from forecourt.station.effects import (
     CancelFirmware,
     CancelUpload,
