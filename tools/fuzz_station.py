@@ -29,7 +29,8 @@ from forecourt.domain.clock import Now
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.token import IdToken
 from forecourt.hardware.key_store import KeyStore
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.simulated_system import SimulatedSystem
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.messages import v16

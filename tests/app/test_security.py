@@ -29,7 +29,7 @@ from forecourt.app.station_file import StationFile, dialect_of, simulated_evses,
 from forecourt.app.tls import server_tls
 from forecourt.csms import stations
 from forecourt.csms.stations import StationChanges, StationFields
-from forecourt.hardware.simulated import SimulatedHardware
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.net.client import connect, security_event_of
 from forecourt.net.connection import DEAF, ConnectFailed
 from forecourt.net.station_session import StationSession

@@ -120,6 +120,18 @@ async def test_the_control_port_answers_without_a_csms_and_never_waits_for_one(t
         assert (await station.get("/ocpp-messages"))["items"] == []
 
 
+async def test_a_vendors_message_is_said_by_hand(tmp_path: Path) -> None:
+    message = {"vendor_id": "com.example", "message_id": "Hello", "data": "{}"}
+    async with office() as central, station_process(written(tmp_path, central)) as station:
+        await station.until(accepted)
+        await station.do("/data-transfer", message)
+        await central.until(lambda: central.told("DataTransfer") == [message])
+        await station.do("/link/disconnect")
+        await station.until(lambda state: not state["connected"])
+        refused = await station.do("/data-transfer", message, expect=409)
+        assert refused["detail"] == "the CSMS can't be asked now"
+
+
 async def test_a_silent_csms_holds_nothing_up(tmp_path: Path) -> None:
     async with office() as central, station_process(written(tmp_path, central)) as station:
         await station.until(accepted)

@@ -20,7 +20,8 @@ from forecourt.domain.profile import ChargingProfilePurpose, ChargingRateUnit
 from forecourt.domain.site import EvseKey, EvsePoint, GridConnection, Site
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.token import IdToken
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Disobedience, Vehicle, VehicleSpec
 from forecourt.net.controller_endpoint import ControllerEndpoint
 from forecourt.net.station_endpoint import StationEndpoint

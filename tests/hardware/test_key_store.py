@@ -19,7 +19,7 @@ from tests.hardware.made_authority import START, MadeAuthority
 from forecourt.domain.certificate import CertificateHash, CertificateSigningUse, CertificateUse, HashAlgorithm
 from forecourt.hardware.certificate_reading import hash_of
 from forecourt.hardware.key_store import KeyStore
-from forecourt.station.effects import (
+from forecourt.station.security_questions import (
     AskExpiry,
     CheckFirmwareCertificate,
     InstallRoot,

@@ -14,6 +14,7 @@ from forecourt.domain.certificate import ContractAction
 from forecourt.domain.clock import Now
 from forecourt.domain.firmware import LogType, LogUploadStatus
 from forecourt.domain.meter import Measurand, MeasuredPhase, SampledValue, SignedMeterValue
+from forecourt.domain.requests import DataTransfer, DataTransferAnswer, DataTransferStatus
 from forecourt.domain.token import IdToken, IdTokenType
 from forecourt.hardware.mqtt import MqttHardware
 from forecourt.hardware.mqtt_seen import GONE
@@ -24,11 +25,13 @@ from forecourt.station.effects import (
     ClosePowerPath,
     Configure,
     ConfirmFirmware,
+    DataTransferDone,
     DownloadFirmware,
     GiveEvCertificate,
     InstallFirmware,
     LockConnector,
     OpenPowerPath,
+    PassDataTransfer,
     PriceSubject,
     Reboot,
     ReleaseConnector,
@@ -43,6 +46,8 @@ from forecourt.station.effects import (
 from forecourt.station.inputs import (
     CableChanged,
     ContractPresented,
+    DataTransferAnswered,
+    DataTransferWanted,
     EvCertificateWanted,
     Fault,
     FaultCleared,
@@ -57,6 +62,7 @@ from forecourt.station.inputs import (
     Pilot,
     PilotChanged,
     PowerFailing,
+    ResetsAllowed,
     SecurityEventNoticed,
     StopPressed,
     TokenPresented,
@@ -434,3 +440,39 @@ def test_the_example_of_the_page_is_the_one_that_runs() -> None:
 def test_the_first_payload_of_a_topic_that_is_none_is_refused() -> None:
     with pytest.raises(TopicError, match="no such topic"):
         read("stack/status", b"{}", retained=False)
+
+
+HELLO = DataTransfer(vendor_id="com.example", message_id="Hello", content="{}")
+
+
+def test_a_vendors_message_goes_both_ways() -> None:
+    desk = Desk()
+    desk.come()
+    assert desk.hardware.carry_out(PassDataTransfer("4", HELLO), at(0)) == []
+    said = {"vendor_id": "com.example", "message_id": "Hello", "data": "{}"}
+    assert desk.told == [("stack/data-transfer", {"reference": "4", **said})]
+    desk.say("data-transfer-answer", {"reference": "4", "status": "Accepted", "data": "hi"})
+    desk.say("data-transfer", {"reference": "17", **said})
+    accepted = DataTransferAnswer(outcome=DataTransferStatus.ACCEPTED, content="hi")
+    assert desk.news() == [DataTransferAnswered("4", accepted), DataTransferWanted("17", HELLO)]
+    desk.told.clear()
+    desk.hardware.carry_out(DataTransferDone("17", accepted), at(0))
+    desk.hardware.carry_out(DataTransferDone("18", None), at(0))
+    assert desk.told == [
+        ("stack/data-transfer-answer", {"reference": "17", "status": "Accepted", "data": "hi"}),
+        ("stack/data-transfer-answer", {"reference": "18", "status": None, "data": None}),
+    ]
+
+
+def test_nobody_answers_a_vendors_message_while_the_firmware_is_away() -> None:
+    desk = Desk()
+    rejected = DataTransferAnswer(outcome=DataTransferStatus.REJECTED)
+    assert desk.hardware.carry_out(PassDataTransfer("4", HELLO), at(0)) == [DataTransferAnswered("4", rejected)]
+
+
+def test_firmware_that_can_not_restart_now_says_so_and_is_believed_after_a_start() -> None:
+    desk = Desk()
+    desk.come()
+    desk.say("reset-allowed", {"allowed": False}, retained=True)
+    assert desk.news() == [ResetsAllowed(False)]
+    assert ResetsAllowed(False) in desk.hardware.report(at(1))

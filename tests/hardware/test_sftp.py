@@ -11,8 +11,9 @@ import pytest
 from tests.hardware.test_transfers import FIRMWARE, driven, found, step_of, upload
 
 from forecourt.domain.firmware import LogUploadStatus
+from forecourt.hardware.installer import FileInstaller
 from forecourt.hardware.sftp import HostKeys, SftpAccess
-from forecourt.hardware.transfers import FileInstaller, TransferSystem
+from forecourt.hardware.transfers import TransferSystem
 from forecourt.station.effects import DownloadFirmware
 from forecourt.station.inputs import FirmwareProgress, FirmwareStep
 

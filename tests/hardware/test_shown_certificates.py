@@ -7,7 +7,7 @@ from tests.hardware.test_key_store import STATION, keep, request, trusting
 
 from forecourt.hardware.key_store import KeyStore
 from forecourt.hardware.shown_certificates import ShownCertificates
-from forecourt.station.effects import AskExpiry
+from forecourt.station.security_questions import AskExpiry
 
 
 def two_certificates(folder: Path) -> tuple[KeyStore, Path, Path]:

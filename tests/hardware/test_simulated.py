@@ -11,7 +11,8 @@ from hypothesis import given
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue, energy_wh, reading
 from forecourt.domain.token import IdToken
-from forecourt.hardware.simulated import PlugError, SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import PlugError, SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.station.effects import (
     ClosePowerPath,

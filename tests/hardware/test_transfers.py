@@ -15,7 +15,8 @@ from tests.net.authority import Authority
 
 from forecourt.domain.clock import Now
 from forecourt.domain.firmware import LogType, LogUploadStatus
-from forecourt.hardware.transfers import FileInstaller, TransferSystem, verify
+from forecourt.hardware.installer import FileInstaller
+from forecourt.hardware.transfers import TransferSystem, verify
 from forecourt.station.effects import (
     CancelFirmware,
     CancelUpload,

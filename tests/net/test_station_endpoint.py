@@ -15,7 +15,8 @@ from forecourt.domain.meter import SampledValue
 from forecourt.domain.requests import DataTransfer, ReserveNow
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.token import IdToken
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.messages.v16 import REQUESTS
 from forecourt.net.station_endpoint import StationEndpoint

@@ -12,7 +12,8 @@ from forecourt.domain.meter import energy_wh
 from forecourt.domain.site import EvseKey
 from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenInfo
 from forecourt.domain.transaction import StoppedReason
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import VehicleSpec
 from forecourt.sim.clock import VirtualClock
 from forecourt.sim.demo_site import demo_site, recorded_day

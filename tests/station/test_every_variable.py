@@ -27,13 +27,15 @@ from forecourt.domain.requests.local_list import ListUpdate, LocalListEntry
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenInfo
 from forecourt.domain.variable import VariableRef, VariableSetting
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.net.station_endpoint import StationEndpoint
 from forecourt.station import effects as e
 from forecourt.station import extension_variables as x
 from forecourt.station import inputs as i
 from forecourt.station import variable_table as v
 from forecourt.station.config import EvseConfig, StationConfig
+from forecourt.station.security_questions import MakeSigningRequest
 from forecourt.station.variable_spec import KEY, VariableSpec
 from forecourt.station.variables import Variables
 from forecourt.store.journal import MemoryJournal
@@ -371,7 +373,7 @@ def names_in_it(folder: Path) -> None:
 
 
 def names_of(question: Any) -> tuple[str, str] | None:
-    if not isinstance(question, e.MakeSigningRequest):
+    if not isinstance(question, MakeSigningRequest):
         return None
     return question.common_name, question.organization
 

@@ -59,6 +59,7 @@ PASSED_ON: Final = (
     "renew_certificate_before_s",
     "transfer_retries",
     "transfer_retry_interval_s",
+    "data_transfer_vendors",
     "security_log_size",
     "report_queue_size",
     "publish_schedule_interval_s",
@@ -153,6 +154,8 @@ class StationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`first-use` writes the key of a server that was never met there, instead of refusing it."""
     transfer_key: str | None = None
     """The station's own key for SFTP, readable by its owner only; None: by the password in the address."""
+    data_transfer_vendors: tuple[str, ...] = ()
+    """Vendors whose DataTransfer is for an application behind the hardware; simulated hardware accepts all of it."""
     security_log_size: Annotated[int, msgspec.Meta(ge=1)] = _BUILT.security_log_size
     report_queue_size: Annotated[int, msgspec.Meta(ge=1)] = _BUILT.report_queue_size
     """Most reports that wait for the CSMS, unless all are critical."""

@@ -40,8 +40,9 @@ from forecourt.app.station_file import (
 from forecourt.domain.certificate import CertificateUse
 from forecourt.domain.variable import GetVariableStatus
 from forecourt.hardware.contract_store import ContractKeyStore
+from forecourt.hardware.installer import FileInstaller
 from forecourt.hardware.sftp import SftpAccess
-from forecourt.hardware.transfers import FileInstaller, TransferSystem
+from forecourt.hardware.transfers import TransferSystem
 from forecourt.net.certificates import CertificateError, read_roots, root_files
 from forecourt.net.client import INVALID_CSMS_CERTIFICATE, security_event_of
 from forecourt.net.connection import ConnectFailed, HandshakeRefused

@@ -39,7 +39,8 @@ from forecourt.hardware import certificate_reading as c
 from forecourt.hardware import key_store as k
 from forecourt.hardware.certificate_reading import hash_of
 from forecourt.hardware.key_store import KeyStore
-from forecourt.station.effects import (
+from forecourt.station.inputs import SecurityVerdict
+from forecourt.station.security_questions import (
     AskExpiry,
     CheckContract,
     KeepOcsp,
@@ -50,7 +51,6 @@ from forecourt.station.effects import (
     RemoveRoot,
     SecurityQuestion,
 )
-from forecourt.station.inputs import SecurityVerdict
 
 V2G = CertificateSigningUse.V2G
 _CONTRACT_ROOTS = (CertificateUse.MO_ROOT, CertificateUse.V2G_ROOT)

@@ -16,7 +16,8 @@ import msgspec
 
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.journal import Put
-from forecourt.hardware.simulated import EvseRemains, PlugError, SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import EvseRemains, PlugError, SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.station.effects import HardwareEffect
 from forecourt.station.inputs import Fault, FaultCleared, FaultRaised, HardwareInput

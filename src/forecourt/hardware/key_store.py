@@ -52,7 +52,8 @@ from forecourt.hardware.certificate_reading import (
 )
 from forecourt.hardware.shown_certificates import ShownCertificates
 from forecourt.hardware.succession import Succession
-from forecourt.station.effects import (
+from forecourt.station.inputs import SecurityVerdict
+from forecourt.station.security_questions import (
     AskExpiry,
     CheckFirmwareCertificate,
     CheckProfile,
@@ -63,7 +64,6 @@ from forecourt.station.effects import (
     RemoveRoot,
     SecurityQuestion,
 )
-from forecourt.station.inputs import SecurityVerdict
 
 _WITH_CERTIFICATE: Final = 3
 """The security profile that needs a certificate of the station."""

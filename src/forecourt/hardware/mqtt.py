@@ -22,11 +22,14 @@ from datetime import timedelta
 from typing import Final
 
 from forecourt.domain.clock import Deadlines, Now
+from forecourt.domain.requests import DataTransferAnswer, DataTransferStatus
 from forecourt.domain.variable import Mutability
 from forecourt.hardware.display import SimulatedDisplay
 from forecourt.hardware.mqtt_payloads import (
     ClockSaid,
     Control,
+    DataTransferPassed,
+    DataTransferResult,
     DisplayShown,
     EvCertificateGiven,
     FirmwareSaid,
@@ -47,10 +50,12 @@ from forecourt.hardware.mqtt_words import Publication, TopicError, read, told
 from forecourt.station.effects import (
     ClosePowerPath,
     Configure,
+    DataTransferDone,
     GiveEvCertificate,
     HardwareEffect,
     LockConnector,
     OpenPowerPath,
+    PassDataTransfer,
     PublishSchedule,
     Reboot,
     ReleaseConnector,
@@ -62,6 +67,7 @@ from forecourt.station.effects import (
     TokenAnswered,
 )
 from forecourt.station.inputs import (
+    DataTransferAnswered,
     HardwareInput,
     LockChanged,
     LockOutcome,
@@ -188,6 +194,13 @@ class MqttHardware:
             case GiveEvCertificate():
                 given = EvCertificateGiven(effect.exi_response)
                 self.publish(told("stack/evse/{n}/ev-certificate", given, evse_id=effect.evse_id))
+            case PassDataTransfer():
+                return self._pass_on(effect)
+            case DataTransferDone():
+                done = effect.answer
+                outcome, content = (None, None) if done is None else (done.outcome, done.content)
+                result = DataTransferResult(effect.reference, outcome, content)
+                self.publish(told("stack/data-transfer-answer", result))
             case TokenAnswered():
                 answer = TokenAnswer(effect.id_token.value, effect.accepted, effect.evse_id, effect.reason)
                 self.publish(told("stack/token-answer", answer))
@@ -237,6 +250,16 @@ class MqttHardware:
         if after != before:
             self._control[evse_id] = after
             self.publish(told("stack/evse/{n}/control", after, evse_id=evse_id))
+
+    def _pass_on(self, effect: PassDataTransfer) -> list[HardwareInput]:
+        """A vendor's message of the CSMS; nobody answers it while the firmware is away."""
+        if not self.online:
+            refused = DataTransferAnswer(outcome=DataTransferStatus.REJECTED)
+            return [DataTransferAnswered(effect.reference, refused)]
+        message = effect.request
+        passed = DataTransferPassed(effect.reference, message.vendor_id, message.message_id, message.content)
+        self.publish(told("stack/data-transfer", passed))
+        return []
 
     def _show(self, effect: ReservationMade | ReservationOver) -> None:
         if isinstance(effect, ReservationOver):

@@ -12,6 +12,7 @@ import msgspec
 from forecourt.domain.certificate import ContractAction
 from forecourt.domain.firmware import LogUploadStatus
 from forecourt.domain.meter import Measurand, MeasuredPhase, MeasuringPoint, SampledValue, SignedMeterValue
+from forecourt.domain.requests import DataTransferStatus
 from forecourt.domain.token import IdToken, IdTokenType
 from forecourt.station.effects import PriceSubject
 from forecourt.station.inputs import Fault, FirmwareStep, LockOutcome, Pilot
@@ -119,6 +120,29 @@ class EvCertificateSaid(msgspec.Struct, frozen=True):
     schema_version: str = "urn:iso:15118:2:2013:MsgDef"
 
 
+class ResetAllowedSaid(msgspec.Struct, frozen=True):
+    """`reset-allowed`: whether the firmware can be restarted now."""
+
+    allowed: bool
+
+
+class DataTransferSaid(msgspec.Struct, frozen=True):
+    """`data-transfer`: an application has a vendor's message for the CSMS; `reference` comes back with the answer."""
+
+    reference: str
+    vendor_id: str
+    message_id: str | None = None
+    data: str | None = None
+
+
+class DataTransferAnswerSaid(msgspec.Struct, frozen=True):
+    """`data-transfer-answer`: the application's answer to `stack/data-transfer`."""
+
+    reference: str
+    status: DataTransferStatus
+    data: str | None = None
+
+
 class SecurityEventSaid(msgspec.Struct, frozen=True):
     """`security-event`: the firmware has noticed something (security white paper §8)."""
 
@@ -157,6 +181,9 @@ Said = (
     | TokenSaid
     | ContractSaid
     | EvCertificateSaid
+    | ResetAllowedSaid
+    | DataTransferSaid
+    | DataTransferAnswerSaid
     | SecurityEventSaid
     | FirmwareSaid
     | UploadSaid
@@ -222,6 +249,23 @@ class EvCertificateGiven(msgspec.Struct, frozen=True):
     """`stack/evse/{n}/ev-certificate`: what the CSMS answered the car; null: nothing came of it."""
 
     exi_response: str | None
+
+
+class DataTransferPassed(msgspec.Struct, frozen=True):
+    """`stack/data-transfer`: the CSMS says something of a vendor's, to be answered under the same reference."""
+
+    reference: str
+    vendor_id: str
+    message_id: str | None
+    data: str | None
+
+
+class DataTransferResult(msgspec.Struct, frozen=True):
+    """`stack/data-transfer-answer`: what the CSMS answered; `status` null: it could not be asked, or did not answer."""
+
+    reference: str
+    status: DataTransferStatus | None
+    data: str | None
 
 
 class RebootWanted(msgspec.Struct, frozen=True):

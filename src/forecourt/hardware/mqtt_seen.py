@@ -10,9 +10,12 @@ Guarantees
 from collections.abc import Callable
 from typing import Final
 
+from forecourt.domain.requests import DataTransfer, DataTransferAnswer
 from forecourt.hardware.mqtt_payloads import (
     CableSaid,
     ContractSaid,
+    DataTransferAnswerSaid,
+    DataTransferSaid,
     EvCertificateSaid,
     FaultsSaid,
     LocalLimitSaid,
@@ -20,6 +23,7 @@ from forecourt.hardware.mqtt_payloads import (
     MeterSaid,
     Nothing,
     PilotSaid,
+    ResetAllowedSaid,
     Said,
     SecurityEventSaid,
     TokenSaid,
@@ -28,6 +32,8 @@ from forecourt.hardware.mqtt_words import TopicError
 from forecourt.station.inputs import (
     CableChanged,
     ContractPresented,
+    DataTransferAnswered,
+    DataTransferWanted,
     EvCertificateWanted,
     Fault,
     FaultCleared,
@@ -40,6 +46,7 @@ from forecourt.station.inputs import (
     PilotChanged,
     PowerFailing,
     RebootFailed,
+    ResetsAllowed,
     RestartWanted,
     SecurityEventNoticed,
     SecurityLogCleared,
@@ -83,6 +90,7 @@ class Seen:
 
     def __init__(self, evses: int) -> None:
         self._places = {evse_id: _Place() for evse_id in range(evses + 1)}
+        self._resets_allowed = True
         self.gone = False
         """Whether the EVSEs are faulted because nobody watches them."""
 
@@ -110,6 +118,15 @@ class Seen:
         match said:
             case TokenSaid():
                 return [TokenPresented(_token(said).token())]
+            case ResetAllowedSaid():
+                self._resets_allowed = said.allowed
+                return [ResetsAllowed(said.allowed)]
+            case DataTransferSaid():
+                message = DataTransfer(vendor_id=said.vendor_id, message_id=said.message_id, content=said.data)
+                return [DataTransferWanted(said.reference, message)]
+            case DataTransferAnswerSaid():
+                answer = DataTransferAnswer(outcome=said.status, content=said.data)
+                return [DataTransferAnswered(said.reference, answer)]
             case SecurityEventSaid():
                 return [SecurityEventNoticed(said.type, said.tech_info, said.critical)]
             case _:
@@ -151,7 +168,7 @@ class Seen:
 
     def everything(self) -> list[HardwareInput]:
         """As a core that has just started is told: readings before the pilot, so that a start has its register."""
-        news: list[HardwareInput] = []
+        news: list[HardwareInput] = [ResetsAllowed(self._resets_allowed)]
         for evse_id, seen in self._places.items():
             if seen.cable is not None:
                 news.append(CableChanged(evse_id, seen.cable))

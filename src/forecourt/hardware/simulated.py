@@ -1,4 +1,4 @@
-"""A simulated EVSE: meter, contactor, lock and control pilot around a `Vehicle`, and a station's worth of them.
+"""A simulated EVSE: meter, contactor, lock and control pilot around a `Vehicle`.
 
 Guarantees
 * It takes the station core's effects and gives its inputs, as any hardware does: `carry_out(effect, now)`,
@@ -14,7 +14,6 @@ Guarantees
 """
 
 import math
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -22,19 +21,16 @@ import msgspec
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.meter import Measurand, MeasuredPhase, MeasuringPoint, SampledValue
 from forecourt.domain.token import IdToken
-from forecourt.hardware.display import SimulatedDisplay
 from forecourt.hardware.vehicle import Flow, Vehicle, VehicleSpec
 from forecourt.quantities import NOMINAL_VOLTAGE_V
 from forecourt.station.effects import (
     ClosePowerPath,
-    GiveEvCertificate,
     HardwareEffect,
     LockConnector,
     OpenPowerPath,
     Reboot,
     ReleaseConnector,
     SetLimit,
-    ShowPrices,
 )
 from forecourt.station.inputs import (
     CableChanged,
@@ -403,47 +399,3 @@ class SimulatedEvse:
         if self._flows is not None and vehicle.flows is not None:
             self._flows += vehicle.flows
         vehicle.flows = None
-
-
-class SimulatedHardware:
-    """All EVSEs of one station; effects find theirs by number."""
-
-    def __init__(self, evses: Iterable[SimulatedEvse]) -> None:
-        self.evses = {evse.evse_id: evse for evse in evses}
-        self.display = SimulatedDisplay()
-        self.ev_certificates: dict[int, str | None] = {}
-        """What each car was answered about its contract's certificate."""
-
-    def carry_out(self, effect: HardwareEffect, now: Now) -> list[HardwareInput]:
-        """Do what the core asks. A reboot concerns all; what no EVSE is meant by, or one that isn't here, nobody."""
-        if isinstance(effect, Reboot):
-            return [news for evse in self.evses.values() for news in evse.carry_out(effect, now)]
-        if isinstance(effect, ShowPrices):
-            self.display.show(effect)
-            return []
-        if isinstance(effect, GiveEvCertificate):
-            self.ev_certificates[effect.evse_id] = effect.exi_response
-            return []
-        evse_id = getattr(effect, "evse_id", None)
-        evse = None if evse_id is None else self.evses.get(evse_id)
-        return [] if evse is None else evse.carry_out(effect, now)
-
-    def advance(self, now: Now) -> list[HardwareInput]:
-        """Live until `now`, and tell what has changed."""
-        found: list[HardwareInput] = []
-        for evse in self.evses.values():
-            if news := evse.advance(now):
-                found += news
-        return found
-
-    def report(self, now: Now) -> list[HardwareInput]:
-        """Everything, as hardware tells a core that has just started."""
-        return [news for evse in self.evses.values() for news in evse.report(now)]
-
-    def next_deadlines(self) -> Deadlines:
-        """When to call `advance`."""
-        earliest = _NEVER
-        for evse in self.evses.values():
-            if evse.vehicle is not None:
-                earliest = earliest.earliest(evse.next_deadlines())
-        return earliest

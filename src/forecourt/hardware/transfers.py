@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import asyncssh
@@ -40,6 +40,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.firmware import LogType, LogUploadStatus
 from forecourt.hardware import sftp
+from forecourt.hardware.installer import Installer
 from forecourt.station.effects import (
     CancelFirmware,
     CancelUpload,
@@ -73,48 +74,6 @@ _WRONG: Final[tuple[type[Exception], ...]] = (
     EOFError,
     ValueError,
 )
-
-
-class Installer(Protocol):
-    """Puts firmware where it runs."""
-
-    async def install(self, job_id: int, firmware: Path) -> FirmwareStep:
-        """REBOOT_NEEDED, INSTALLED, INSTALL_FAILED or INSTALL_UNVERIFIED."""
-        ...
-
-    def confirm(self, job_id: int) -> FirmwareStep:
-        """After a restart: whether what `install` did works: INSTALLED, INSTALL_FAILED or INSTALL_UNVERIFIED.
-
-        The power may have gone while it was at it.
-        """
-        ...
-
-
-class FileInstaller:
-    """Installs firmware as a file, for a station without any: `folder/current.bin`. An empty one is none."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def install(self, job_id: int, firmware: Path) -> FirmwareStep:
-        """Move it there; it runs after a restart."""
-        return await asyncio.to_thread(self._install, job_id, firmware)
-
-    def confirm(self, job_id: int) -> FirmwareStep:
-        """Whether it is there."""
-        try:
-            installed = (self._folder / "current.job").read_text(encoding="ascii")
-        except OSError:
-            return FirmwareStep.INSTALL_FAILED
-        return FirmwareStep.INSTALLED if installed == str(job_id) else FirmwareStep.INSTALL_FAILED
-
-    def _install(self, job_id: int, firmware: Path) -> FirmwareStep:
-        if firmware.stat().st_size == 0:
-            return FirmwareStep.INSTALL_FAILED
-        (self._folder / "current.job").unlink(missing_ok=True)
-        firmware.replace(self._folder / "current.bin")
-        (self._folder / "current.job").write_text(str(job_id), encoding="ascii")
-        return FirmwareStep.REBOOT_NEEDED
 
 
 class TransferSystem:

@@ -241,12 +241,12 @@ class StationEndpoint:
                 ):
                     if self.system is not None:
                         self._inputs.extend(self.system.carry_out(effect, now))
-                case DataTransferDone() | SetAside() | CertificateChanged() | ConnectWith():
+                case SetAside() | CertificateChanged() | ConnectWith():
                     self._outside.append(effect)
                 case _:
                     if isinstance(effect, Reboot):
                         self.reboot = effect
-                    elif isinstance(effect, Configure):
+                    elif isinstance(effect, Configure | DataTransferDone):
                         self._outside.append(effect)
                     self._inputs.extend(self.hardware.carry_out(effect, now))
 

@@ -24,7 +24,8 @@ from forecourt.domain.requests import RequestStatus, StartAnswer
 from forecourt.domain.site import EvsePoint
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.variable import VariableRef
-from forecourt.hardware.simulated import PlugError, SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import PlugError, SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.handshake import connection_url

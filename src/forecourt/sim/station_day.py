@@ -20,7 +20,8 @@ from forecourt.dialect.v16 import V16
 from forecourt.domain.clock import Now
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.token import IdToken
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.station_endpoint import StationEndpoint
 from forecourt.station.config import EvseConfig, StationConfig

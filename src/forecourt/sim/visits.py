@@ -20,7 +20,8 @@ import msgspec
 
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.token import IdToken
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.sim.cars import token_of, vehicle_of
 from forecourt.sim.sessions import RecordedSession, by_station

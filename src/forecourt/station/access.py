@@ -28,8 +28,9 @@ from forecourt.domain.station import Capabilities
 from forecourt.domain.variable import VariableRef, VariableSetting
 from forecourt.station.certificates import Certificates
 from forecourt.station.config import StationConfig
-from forecourt.station.effects import CheckProfile, ConnectWith
+from forecourt.station.effects import ConnectWith
 from forecourt.station.inputs import SecurityVerdict
+from forecourt.station.security_questions import CheckProfile
 from forecourt.station.turn import Turn
 from forecourt.station.variable_table import BASIC_AUTH_PASSWORD, SECURITY_PROFILE
 from forecourt.station.variables import Variables, same_variable

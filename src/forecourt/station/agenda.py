@@ -70,6 +70,7 @@ class Agenda:
             parts.sessions.next_deadline_s(),
             parts.authorizer.next_deadline_s(),
             parts.unlocks.next_deadline_s(),
+            parts.vendor_messages.next_deadline_s(),
             parts.resets.next_deadline_s(),
             parts.stays.next_deadline_s(),
         )

@@ -26,17 +26,10 @@ from forecourt.domain.certificate import CertificateSigningUse
 from forecourt.domain.requests import RequestAnswer, RequestStatus, SignCertificate
 from forecourt.station.calls import Calls, ForSigning
 from forecourt.station.config import StationConfig
-from forecourt.station.effects import (
-    AskExpiry,
-    AskSecurity,
-    CertificateChanged,
-    KeepSigned,
-    MakeSigningRequest,
-    SecurityQuestion,
-    Urgency,
-)
+from forecourt.station.effects import AskSecurity, CertificateChanged, Urgency
 from forecourt.station.inputs import SecurityAnswered, SecurityVerdict
 from forecourt.station.security_log import SecurityEvent, SecurityLog
+from forecourt.station.security_questions import AskExpiry, KeepSigned, MakeSigningRequest, SecurityQuestion
 from forecourt.station.turn import Turn
 from forecourt.station.variable_table import (
     CERTIFICATE_REPEATS,

@@ -97,6 +97,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How often a failed transfer is tried again if the CSMS does not say."""
     transfer_retry_interval_s: float = 60.0
     """How long to wait before that, if the CSMS does not say."""
+    data_transfer_vendors: tuple[str, ...] = ()
+    """Vendors whose messages an application behind the hardware answers (DataTransfer)."""
     security_log_size: int = 1000
     """Most entries of the security log; the oldest make room."""
     report_queue_size: int = 1000

@@ -17,7 +17,7 @@ from forecourt.station.authorization import Contract
 from forecourt.station.calls import Calls, ForEvCertificate
 from forecourt.station.certificates import Certificates
 from forecourt.station.config import StationConfig
-from forecourt.station.effects import CheckContract, GiveEvCertificate, TokenAnswered, Urgency
+from forecourt.station.effects import GiveEvCertificate, TokenAnswered, Urgency
 from forecourt.station.evse import Evse
 from forecourt.station.extension_variables import (
     CENTRAL_VALIDATION,
@@ -26,6 +26,7 @@ from forecourt.station.extension_variables import (
     PNC_ENABLED,
 )
 from forecourt.station.inputs import ContractPresented, EvCertificateWanted, SecurityVerdict
+from forecourt.station.security_questions import CheckContract
 from forecourt.station.sessions import Sessions
 from forecourt.station.turn import Turn
 from forecourt.station.variables import Variables

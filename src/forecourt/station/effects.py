@@ -11,14 +11,15 @@ from enum import IntEnum, StrEnum
 
 import msgspec
 
-from forecourt.domain.certificate import CertificateHash, CertificateSigningUse, CertificateUse
+from forecourt.domain.certificate import CertificateSigningUse
 from forecourt.domain.events import Notice
 from forecourt.domain.firmware import LogType
 from forecourt.domain.journal import Change
 from forecourt.domain.profile import CompositeSchedule
-from forecourt.domain.requests import CsmsRequestAnswer, DataTransferAnswer, StationRequest
+from forecourt.domain.requests import CsmsRequestAnswer, DataTransfer, DataTransferAnswer, StationRequest
 from forecourt.domain.token import IdToken
 from forecourt.domain.variable import VariableRef
+from forecourt.station.security_questions import SecurityQuestion
 
 # The journal
 
@@ -255,104 +256,6 @@ SystemEffect = (
 # Certificates and keys
 
 
-class CheckFirmwareCertificate(msgspec.Struct, frozen=True):
-    """Is this a valid certificate to sign firmware, of the manufacturer's hierarchy (L01.FR.12, L01.FR.23)?
-
-    Accepted, InvalidCertificate or RevokedCertificate.
-    """
-
-    certificate: str
-
-
-class InstallRoot(msgspec.Struct, frozen=True):
-    """Trust this root (M05). Accepted, Rejected (not valid, or one too many) or Failed."""
-
-    use: CertificateUse
-    certificate: str
-    most: int
-    """How many roots may be installed."""
-    succession: bool = False
-    """A root of the CSMS must be signed by the one there is, and takes its place (M05.FR.08 to FR.10)."""
-
-
-class RemoveRoot(msgspec.Struct, frozen=True):
-    """Remove a root; the station's own certificate can't be removed (M04). Accepted, NotFound or Failed."""
-
-    certificate: CertificateHash
-
-
-class ListRoots(msgspec.Struct, frozen=True):
-    """Which are there, of these uses, or of all (M03)? Accepted with `certificates`, or NotFound."""
-
-    uses: tuple[CertificateUse, ...]
-
-
-class MakeSigningRequest(msgspec.Struct, frozen=True):
-    """Make a key pair, and a request to have it signed (A02.FR.02, FR.03, FR.13). Accepted with `csr`, or Failed."""
-
-    use: CertificateSigningUse
-    common_name: str
-    organization: str
-
-
-class KeepSigned(msgspec.Struct, frozen=True):
-    """Check, and use from now on, the certificate for the last signing request (A02.FR.06). Accepted or Rejected."""
-
-    use: CertificateSigningUse
-    chain: str
-    organization: str
-
-
-class AskExpiry(msgspec.Struct, frozen=True):
-    """Until when is the station's own certificate valid? Accepted with `expires_at`, or NotFound."""
-
-    use: CertificateSigningUse
-
-
-class CheckContract(msgspec.Struct, frozen=True):
-    """Is this contract's certificate valid (C07)? `chain`: PEM, the contract's first.
-
-    Accepted; Rejected with `info`; or NotFound: no installed root speaks for it. `queries`: what a responder can be
-    asked about it and its issuers, as far as they are known.
-    """
-
-    id_token: IdToken
-    chain: str
-
-
-class ListIssuers(msgspec.Struct, frozen=True):
-    """What may be asked about those who issued the certificate that is shown to cars (M06). Accepted with `queries`."""
-
-
-class KeepOcsp(msgspec.Struct, frozen=True):
-    """Keep a responder's answer about one of them, for cars: OCSPResponse, DER, base64. Accepted or Failed."""
-
-    certificate: CertificateHash
-    ocsp_result: str
-
-
-class CheckProfile(msgspec.Struct, frozen=True):
-    """Is there what this security profile needs: a valid root of the CSMS, and for 3 a valid certificate of the station
-    (A05.FR.03, FR.04)? Accepted, or Rejected with `info`."""
-
-    profile: int
-
-
-SecurityQuestion = (
-    CheckFirmwareCertificate
-    | InstallRoot
-    | RemoveRoot
-    | ListRoots
-    | MakeSigningRequest
-    | KeepSigned
-    | AskExpiry
-    | CheckProfile
-    | CheckContract
-    | ListIssuers
-    | KeepOcsp
-)
-
-
 class AskSecurity(msgspec.Struct, frozen=True):
     """Ask whoever keeps certificates and keys; `SecurityAnswered` follows, under the same reference."""
 
@@ -380,6 +283,13 @@ class ConnectWith(msgspec.Struct, frozen=True):
 
 
 # Applications on the station
+
+
+class PassDataTransfer(msgspec.Struct, frozen=True):
+    """Give the application a vendor's message of the CSMS; answered by `DataTransferAnswered`."""
+
+    reference: str
+    request: DataTransfer
 
 
 class DataTransferDone(msgspec.Struct, frozen=True):
@@ -411,6 +321,8 @@ HardwareEffect = (
     | ShowPrices
     | GiveEvCertificate
     | TokenAnswered
+    | PassDataTransfer
+    | DataTransferDone
 )
 
 Effect = (
@@ -424,6 +336,5 @@ Effect = (
     | AskSecurity
     | CertificateChanged
     | ConnectWith
-    | DataTransferDone
     | SetAside
 )

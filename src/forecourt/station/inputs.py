@@ -14,7 +14,7 @@ from forecourt.domain.certificate import ContractAction, InstalledCertificate, O
 from forecourt.domain.events import NoticeAnswer
 from forecourt.domain.firmware import LogUploadStatus
 from forecourt.domain.meter import SampledValue
-from forecourt.domain.requests import CsmsRequest, DataTransfer, RequestStatus, StationRequestAnswer
+from forecourt.domain.requests import CsmsRequest, DataTransfer, DataTransferAnswer, RequestStatus, StationRequestAnswer
 from forecourt.domain.token import IdToken
 
 # The link
@@ -207,6 +207,12 @@ class RebootFailed(msgspec.Struct, frozen=True):
     """The system could not restart itself."""
 
 
+class ResetsAllowed(msgspec.Struct, frozen=True):
+    """Whether the hardware can be restarted now; until it says otherwise, it can."""
+
+    allowed: bool
+
+
 class SecurityEventNoticed(msgspec.Struct, frozen=True):
     """Hardware, system or connection has noticed something that matters for security (security white paper §8)."""
 
@@ -288,6 +294,13 @@ class DataTransferWanted(msgspec.Struct, frozen=True):
     request: DataTransfer
 
 
+class DataTransferAnswered(msgspec.Struct, frozen=True):
+    """The application's answer to `PassDataTransfer`."""
+
+    reference: str
+    answer: DataTransferAnswer
+
+
 class ResendWanted(msgspec.Struct, frozen=True):
     """An operator wants messages that were set aside to be sent again. None: all of them."""
 
@@ -309,12 +322,15 @@ HardwareInput = (
     | PowerFailing
     | RestartWanted
     | RebootFailed
+    | ResetsAllowed
     | SecurityEventNoticed
     | SecurityLogCleared
+    | DataTransferWanted
+    | DataTransferAnswered
 )
 
 SystemInput = FirmwareProgress | UploadProgress | SecurityEventNoticed
 
 LinkInput = LinkUp | LinkDown | ConnectionsFailed | CallAnswered | CallFailed | RequestReceived
 
-Input = LinkInput | HardwareInput | SystemInput | SecurityAnswered | DataTransferWanted | ResendWanted
+Input = LinkInput | HardwareInput | SystemInput | SecurityAnswered | ResendWanted

@@ -31,12 +31,13 @@ from forecourt.station.local_list import LocalList
 from forecourt.station.log_uploads import LogUploads
 from forecourt.station.metering import Metering
 from forecourt.station.outbox import Outbox
+from forecourt.station.places import Wish
 from forecourt.station.readable import Unreadable
 from forecourt.station.reports import Reports
 from forecourt.station.reservations import Reservations
 from forecourt.station.reset import Resets
 from forecourt.station.security_log import SecurityLog
-from forecourt.station.sessions import Sessions, Wish
+from forecourt.station.sessions import Sessions
 from forecourt.station.status import Ground, Status
 from forecourt.station.stays import Stays
 from forecourt.station.token_cache import TokenCache
@@ -62,6 +63,7 @@ from forecourt.station.variable_table import (
     VENDOR_NAME,
 )
 from forecourt.station.variables import Variables
+from forecourt.station.vendor_messages import VendorMessages
 
 _ALWAYS_KNOWN: Final = (Measurand.CURRENT_OFFERED, Measurand.POWER_OFFERED)
 
@@ -125,6 +127,7 @@ class Parts:
             self.status.update,
         )
         self.availability = Availability(self.ground, evses)
+        self.vendor_messages = VendorMessages(config, self.calls)
         self.unlocks = Unlocks(config, self.charging, self.transactions)
         self.resets = Resets(
             config,

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.journal import Change, JournalState
-from forecourt.station.effects import HardwareEffect, SecurityQuestion, ShowPrices, SystemEffect
+from forecourt.station.effects import HardwareEffect, ShowPrices, SystemEffect
 from forecourt.station.inputs import HardwareInput, SecurityVerdict, SystemInput
+from forecourt.station.security_questions import SecurityQuestion
 
 
 class Hardware(Protocol):

@@ -11,7 +11,7 @@ from typing import Final
 
 from forecourt.domain import requests as r
 from forecourt.domain.events import Notice, VariablesReported
-from forecourt.domain.requests import DataTransferStatus, RequestStatus, UnlockStatus
+from forecourt.domain.requests import RequestStatus, UnlockStatus
 from forecourt.domain.station import OperationalStatus, ResetType
 from forecourt.domain.token import IdToken
 from forecourt.domain.transaction import StoppedReason, TriggerReason
@@ -20,7 +20,7 @@ from forecourt.station.access import Refusals
 from forecourt.station.calls import ForInformation
 from forecourt.station.effects import Refuse, Reply
 from forecourt.station.parts import Parts
-from forecourt.station.sessions import Wish
+from forecourt.station.places import Wish
 from forecourt.station.triggers import trigger
 from forecourt.station.turn import Turn
 from forecourt.station.upkeep import UPKEEP, Answering, say
@@ -45,7 +45,7 @@ def _start(parts: Parts, request_id: str, request: r.RequestStartTransaction, tu
         group_id_token=group,
     )
     ask = parts.variables.boolean(AUTHORIZE_REMOTE_START)
-    evse = None if request.evse_id == 0 else parts.sessions.place_for_remote_start(request.id_token, wish, ask=ask)
+    evse = None if request.evse_id == 0 else parts.sessions.places.for_remote_start(request.id_token, wish, ask=ask)
     wrong = evse is None
     if evse is not None and wish.profile is not None:
         wrong = parts.charging.refusal(evse.evse_id, wish.profile, turn, starting=True) is not None
@@ -76,6 +76,9 @@ def _reset(parts: Parts, request_id: str, request: r.Reset, turn: Turn) -> None:
         return
     if parts.resets.under_way and not parts.resets.waits_for_idle:
         say(request_id, RequestStatus.REJECTED, turn, info="a reset is under way")
+        return
+    if not parts.resets.allowed:
+        say(request_id, RequestStatus.REJECTED, turn, info="the hardware can't be restarted now")
         return
     waits = busy and request.reset_type is ResetType.ON_IDLE
     say(request_id, RequestStatus.SCHEDULED if waits else RequestStatus.ACCEPTED, turn)
@@ -217,10 +220,8 @@ def _cancel_reservation(parts: Parts, request_id: str, request: r.CancelReservat
     parts.reservations.cancel(request.reservation_id, turn)
 
 
-def _data_transfer(_: Parts, request_id: str, request: r.DataTransfer, turn: Turn) -> None:
-    known = request.vendor_known  # then it is the message that is not (OCPP 1.6 §4.3)
-    outcome = DataTransferStatus.UNKNOWN_MESSAGE_ID if known else DataTransferStatus.UNKNOWN_VENDOR_ID
-    turn.emit(Reply(request_id, r.DataTransferAnswer(outcome=outcome)))
+def _data_transfer(parts: Parts, request_id: str, request: r.DataTransfer, turn: Turn) -> None:
+    parts.vendor_messages.asked(request_id, request, turn)
 
 
 def _show_price(parts: Parts, request_id: str, request: r.ShowPrice, turn: Turn) -> None:

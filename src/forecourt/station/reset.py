@@ -4,6 +4,7 @@ Guarantees
 * Transactions are ended, and their last messages are in the journal, before the restart; a graceful reset also waits a
   while for them to be delivered (OCPP 1.6 §5.14; OCTT TC_015, TC_016).
 * A reset on idle waits for the transactions to end by themselves; nothing new starts meanwhile (OCPP 2.0.1 B12).
+* Where the hardware says that it can't be restarted now, a reset is Rejected (the seed's is_reset_allowed).
 * A restart that the system could not do is tried again, ResetRetries times (§9.1.22).
 * The next boot says why there was one.
 """
@@ -50,6 +51,7 @@ class Resets:
         "_transactions",
         "_until_s",
         "_variables",
+        "allowed",
     )
 
     def __init__(
@@ -71,6 +73,8 @@ class Resets:
         self._outbox = outbox
         self._transactions = transactions
         self._evses = evses
+        self.allowed = True
+        """Whether the hardware can be restarted now; a reset that the CSMS wants is refused otherwise."""
         self._stage = _Stage.NONE
         self._graceful = True
         self._retries = 0

@@ -15,7 +15,6 @@ from typing import Final
 
 import msgspec
 
-from forecourt.domain.profile import ChargingProfile
 from forecourt.domain.token import IdToken
 from forecourt.domain.transaction import StoppedReason, TriggerReason
 from forecourt.station.authorization import Authorizer, Contract, Verdict
@@ -23,6 +22,7 @@ from forecourt.station.config import StationConfig
 from forecourt.station.effects import LockConnector, ReleaseConnector, TokenAnswered
 from forecourt.station.evse import Authorization, Evse, Lock
 from forecourt.station.inputs import Fault, LockOutcome, Pilot
+from forecourt.station.places import Places, Wish, of_group
 from forecourt.station.reservations import Reservations
 from forecourt.station.status import Ground
 from forecourt.station.transactions import Transactions
@@ -37,20 +37,6 @@ from forecourt.station.variables import Variables
 LOCK_FAULT: Final = Fault(fault_id="connector-lock", code="ConnectorLockFailure", inoperative=True)
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token was presented for."""
-
-    evse_id: int | None = None
-    """Where; None: the station chooses."""
-    remote: bool = False
-    remote_start_id: int | None = None
-    profile: ChargingProfile | None = None
-    group_id_token: IdToken | None = None
-    """The token's group, where it is known without asking."""
-    contract: Contract | None = None
-    """What stands behind it, where it came from a car."""
-
-
 class Sessions:
     """Plugs and tokens of one station.
 
@@ -63,6 +49,7 @@ class Sessions:
         "_config",
         "_evses",
         "_ground",
+        "_places",
         "_reservations",
         "_show",
         "_transactions",
@@ -89,6 +76,7 @@ class Sessions:
         self._reservations = reservations
         self._transactions = transactions
         self._admits = admits
+        self._places = Places(ground, evses, reservations, admits)
         self._show = show
 
     # Plugs
@@ -121,7 +109,7 @@ class Sessions:
         evse.finished = False
         evse.preparing_since_s = turn.now.elapsed_s
         if evse.authorization is None:
-            self._bring_along(evse)
+            self._places.bring_along(evse)
         self.try_start(evse, TriggerReason.CABLE_PLUGGED_IN, turn)
 
     def _disconnected(self, evse: Evse, turn: Turn) -> None:
@@ -147,24 +135,11 @@ class Sessions:
         if evse.authorization is None:
             evse.preparing_since_s = None
 
-    def _bring_along(self, evse: Evse) -> None:
-        """A token that waits elsewhere for want of a better place follows the plug, to where it can charge."""
-        if not evse.usable or self._ground.faulted:
-            return
-        for other in self._evses.values():
-            waiting = other.authorization
-            if other is evse or waiting is None or not waiting.movable or other.car_connected:
-                continue
-            if self._reservations.admits(evse, waiting.id_token, waiting.group_id_token):
-                evse.authorization, other.authorization = waiting, None
-                other.preparing_since_s = None
-                return
-
     # Tokens
 
     def present(self, id_token: IdToken, evse_id: int | None, turn: Turn) -> None:
         """Somebody presents a token."""
-        places = self._places(evse_id)
+        places = self._places.at(evse_id)
         if self._stopped_by(id_token, places, turn) or self._taken_back(id_token, places, turn):
             return
         if self._authorizer.is_open(id_token):
@@ -173,7 +148,7 @@ class Sessions:
             turn.emit(TokenAnswered(id_token, accepted=False, evse_id=evse_id, reason="not in service"))
             return
         groups = any(evse.transaction is not None and evse.transaction.group_id_token for evse in places)
-        free = [evse for evse in places if self._takes_token(evse, evse_id, id_token, None)]
+        free = [evse for evse in places if self._places.takes(evse, evse_id, id_token, None)]
         if self._ground.faulted or not (groups or any(self._reservations.may_admit(evse, id_token) for evse in free)):
             reason = "reserved" if free and not self._ground.faulted else "no connector is free"
             turn.emit(TokenAnswered(id_token, accepted=False, evse_id=evse_id, reason=reason))
@@ -184,7 +159,7 @@ class Sessions:
         """A car shows a contract that may be good; it is there for this EVSE, and stops nothing."""
         if self._authorizer.is_open(id_token):
             return
-        if not self._admits() or self._ground.faulted or not self._takes_token(evse, evse.evse_id, id_token, None):
+        if not self._admits() or self._ground.faulted or not self._places.takes(evse, evse.evse_id, id_token, None):
             turn.emit(TokenAnswered(id_token, accepted=False, evse_id=evse.evse_id, reason="not in service"))
         elif not self._reservations.may_admit(evse, id_token):
             turn.emit(TokenAnswered(id_token, accepted=False, evse_id=evse.evse_id, reason="reserved"))
@@ -203,16 +178,16 @@ class Sessions:
             self._start_remotely(verdict.id_token, wish, group, turn)
             return
         id_token, group = verdict.id_token, verdict.info.group_id_token
-        places = self._places(wish.evse_id)
+        places = self._places.at(wish.evse_id)
         admitted = [evse for evse in places if self._reservations.admits(evse, id_token, group)]
         admitted.sort(key=lambda evse: not self._reservations.is_kept_for(evse, id_token, group))
         waiting = [evse for evse in admitted if evse.waiting_for_token]
-        free = [evse for evse in admitted if self._takes_token(evse, wish.evse_id, id_token, group)]
+        free = [evse for evse in admitted if self._places.takes(evse, wish.evse_id, id_token, group)]
         if waiting:
             kept = self._reservations.is_kept_for(waiting[0], id_token, group)
             last = waiting[0] if kept else max(waiting, key=lambda evse: evse.preparing_since_s or 0.0)
             self._authorize(last, Authorization(id_token=id_token, group_id_token=group), turn)
-        elif (evse := _of_group(group, places)) is not None:
+        elif (evse := of_group(group, places)) is not None:
             self._stop_locally(evse, id_token, turn)
         elif free:
             movable = wish.evse_id is None and not free[0].car_connected
@@ -220,30 +195,6 @@ class Sessions:
         else:
             reason = "reserved" if len(admitted) < len(places) else "not its group"
             turn.emit(TokenAnswered(id_token, accepted=False, evse_id=wish.evse_id, reason=reason))
-
-    def place_for_remote_start(self, id_token: IdToken, wish: Wish, *, ask: bool) -> Evse | None:
-        """Where a remote start can be tried; None: nowhere (OCPP 1.6 §5.11; OCTT TC_026, TC_027).
-
-        `ask`: the CSMS will be asked about the token first, and may tell the group that a reservation is for.
-        """
-        if not self._admits() or self._ground.faulted:
-            return None
-        group = wish.group_id_token
-        places = [evse for evse in self._places(wish.evse_id) if evse.usable and evse.authorization is None]
-        places = [
-            evse
-            for evse in places
-            if self._reservations.admits(evse, id_token, group)
-            or (ask and self._reservations.may_admit(evse, id_token))
-        ]
-        places.sort(
-            key=lambda evse: (
-                not self._reservations.is_kept_for(evse, id_token, group),
-                not evse.waiting_for_token,
-                evse.occupied,
-            )
-        )
-        return next((evse for evse in places if wish.evse_id is not None or not evse.finished), None)
 
     def start_remotely(self, id_token: IdToken, wish: Wish, turn: Turn, *, ask: bool) -> None:
         """Obey a remote start that was accepted; `ask`: like a token presented here, so the CSMS is asked first."""
@@ -258,6 +209,11 @@ class Sessions:
             self._transactions.stop(evse, StoppedReason.LOCAL, TriggerReason.STOP_AUTHORIZED, turn)
         elif evse.authorization is not None:
             self._withdraw(evse)
+
+    @property
+    def places(self) -> Places:
+        """Where tokens may charge."""
+        return self._places
 
     # From token and plug to transaction
 
@@ -339,23 +295,6 @@ class Sessions:
 
     # Inside
 
-    def _places(self, evse_id: int | None) -> list[Evse]:
-        if evse_id is None:
-            return list(self._evses.values())
-        evse = self._evses.get(evse_id)
-        return [] if evse is None else [evse]
-
-    def _takes_token(self, evse: Evse, evse_id: int | None, id_token: IdToken, group: IdToken | None) -> bool:
-        """Whether a token may go here, but for reservations of others.
-
-        A plug that has waited too long needs to be meant (errata §3.20), be it by a reservation.
-        """
-        if not evse.usable or evse.authorization is not None:
-            return False
-        meant = evse_id is not None or len(self._evses) == 1
-        meant = meant or self._reservations.is_kept_for(evse, id_token, group)
-        return meant or not evse.occupied or not evse.finished
-
     def _stopped_by(self, id_token: IdToken, places: Iterable[Evse], turn: Turn) -> bool:
         for evse in places:
             transaction = evse.transaction
@@ -395,7 +334,7 @@ class Sessions:
 
     def _start_remotely(self, id_token: IdToken, wish: Wish, group: IdToken | None, turn: Turn) -> None:
         wish = msgspec.structs.replace(wish, group_id_token=group)
-        evse = self.place_for_remote_start(id_token, wish, ask=False)
+        evse = self._places.for_remote_start(id_token, wish, ask=False)
         if evse is None:
             return
         granted = Authorization(
@@ -416,15 +355,6 @@ class Sessions:
         turn.emit(TokenAnswered(granted.id_token, accepted=True, evse_id=evse.evse_id))
         remote = granted.remote_start_id is not None
         self.try_start(evse, TriggerReason.REMOTE_START if remote else TriggerReason.AUTHORIZED, turn)
-
-
-def _of_group(group: IdToken | None, places: Iterable[Evse]) -> Evse | None:
-    """The transaction that a token of this group may stop."""
-    for evse in places:
-        running = None if evse.transaction is None else evse.transaction.group_id_token
-        if group is not None and running is not None and running.key == group.key:
-            return evse
-    return None
 
 
 def _waits(evse: Evse) -> bool:

@@ -27,16 +27,14 @@ from forecourt.station.access import SECTION as ACCESS_SECTION
 from forecourt.station.agenda import Agenda
 from forecourt.station.boot import SECTION as STATION_SECTION
 from forecourt.station.boot import Registration
-from forecourt.station.calls import ForApplication, ForHeartbeat
+from forecourt.station.calls import ForHeartbeat
 from forecourt.station.config import StationConfig
 from forecourt.station.effects import (
-    DataTransferDone,
     Disregard,
     Effect,
     Refuse,
     ReleaseConnector,
     SetLimit,
-    Urgency,
 )
 from forecourt.station.evse import Evse
 from forecourt.station.firmware import SECTION as FIRMWARE_SECTION
@@ -142,6 +140,7 @@ class Station:
         parts.sessions.expire(turn)
         self._judge_unpriced(turn)
         parts.unlocks.expire(turn)
+        parts.vendor_messages.expire(turn)
         parts.transactions.expire(turn)
         parts.transactions.sample(turn)
         parts.outbox.pump(turn)
@@ -211,6 +210,7 @@ class Station:
     def _link_down(self, _: i.LinkDown, turn: Turn) -> None:
         calls = self._parts.calls
         calls.connected = False
+        self._parts.vendor_messages.link_down()
         for purpose in calls.lose_all():
             answers.failed(self._parts, purpose, i.CallFailure.LOST, turn)
         self._judge_unpriced(turn)
@@ -330,6 +330,9 @@ class Station:
     def _restart_wanted(self, _: i.RestartWanted, turn: Turn) -> None:
         self._parts.resets.begin_locally(turn)
 
+    def _resets_allowed(self, said: i.ResetsAllowed, _: Turn) -> None:
+        self._parts.resets.allowed = said.allowed
+
     def _reboot_failed(self, _: i.RebootFailed, turn: Turn) -> None:
         self._parts.resets.failed(turn)
 
@@ -353,8 +356,10 @@ class Station:
     # Applications
 
     def _data_transfer(self, wanted: i.DataTransferWanted, turn: Turn) -> None:
-        if not self._parts.calls.send(wanted.request, ForApplication(wanted.reference), turn, Urgency.ORDINARY):
-            turn.emit(DataTransferDone(wanted.reference, None))
+        self._parts.vendor_messages.wanted(wanted, turn)
+
+    def _data_answered(self, answered: i.DataTransferAnswered, turn: Turn) -> None:
+        self._parts.vendor_messages.answered(answered, turn)
 
     def _resend(self, wanted: i.ResendWanted, turn: Turn) -> None:
         self._parts.outbox.resend(wanted.seq, turn)
@@ -387,5 +392,7 @@ _INPUTS: Final[dict[type, Callable[[Station, Any, Turn], None]]] = {
     i.UploadProgress: Station._upload_progress,  # noqa: SLF001
     i.SecurityAnswered: Station._security_answered,  # noqa: SLF001
     i.DataTransferWanted: Station._data_transfer,  # noqa: SLF001
+    i.DataTransferAnswered: Station._data_answered,  # noqa: SLF001
+    i.ResetsAllowed: Station._resets_allowed,  # noqa: SLF001
     i.ResendWanted: Station._resend,  # noqa: SLF001
 }

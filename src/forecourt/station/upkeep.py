@@ -14,11 +14,12 @@ from typing import Any, Final
 from forecourt.domain import requests as r
 from forecourt.domain.certificate import CertificateSigningUse, CertificateUse
 from forecourt.domain.requests import RequestStatus
-from forecourt.station.effects import CheckFirmwareCertificate, InstallRoot, ListRoots, Refuse, RemoveRoot, Reply
+from forecourt.station.effects import Refuse, Reply
 from forecourt.station.firmware import is_signed
 from forecourt.station.inputs import SecurityVerdict
 from forecourt.station.parts import Parts
 from forecourt.station.security_log import SecurityEvent
+from forecourt.station.security_questions import CheckFirmwareCertificate, InstallRoot, ListRoots, RemoveRoot
 from forecourt.station.turn import Turn
 from forecourt.station.variable_table import ADDITIONAL_ROOT_CHECK, CERTIFICATE_CHAIN_SIZE, CERTIFICATE_STORE_LENGTH
 

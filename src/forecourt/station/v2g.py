@@ -29,7 +29,7 @@ from forecourt.domain.requests import (
 from forecourt.station.calls import Calls, ForOcsp, ForSigning
 from forecourt.station.certificates import CHECK_EVERY_S, FIRST_CHECK_S, Certificates, Continuation
 from forecourt.station.config import StationConfig
-from forecourt.station.effects import AskExpiry, KeepOcsp, KeepSigned, ListIssuers, MakeSigningRequest, Urgency
+from forecourt.station.effects import Urgency
 from forecourt.station.extension_variables import (
     OCSP_INTERVAL,
     PNC_ENABLED,
@@ -39,6 +39,7 @@ from forecourt.station.extension_variables import (
 )
 from forecourt.station.inputs import SecurityVerdict
 from forecourt.station.security_log import SecurityEvent, SecurityLog
+from forecourt.station.security_questions import AskExpiry, KeepOcsp, KeepSigned, ListIssuers, MakeSigningRequest
 from forecourt.station.turn import Turn
 from forecourt.station.variable_table import CERTIFICATE_REPEATS, CERTIFICATE_WAIT, ORGANIZATION_NAME
 from forecourt.station.variables import Variables

@@ -17,7 +17,8 @@ from forecourt.dialect.v16 import V16
 from forecourt.dialect.variable_names import variables_of
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.token import IdToken
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.clock import ScaledClock

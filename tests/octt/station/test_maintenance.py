@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 from ocpp.v16 import call
 
+from forecourt.hardware.installer import FileInstaller
 from forecourt.hardware.key_store import KeyStore
-from forecourt.hardware.transfers import FileInstaller, TransferSystem
+from forecourt.hardware.transfers import TransferSystem
 from tests.hardware.file_servers import Shelf, ftp_server, http_server
 from tests.hardware.made_authority import MadeAuthority
 from tests.octt.station.bench import Bench, bench

@@ -14,7 +14,8 @@ from ocpp.v201.enums import Action
 from forecourt.dialect.v201 import V201
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.token import IdToken
-from forecourt.hardware.simulated import SimulatedEvse, SimulatedHardware
+from forecourt.hardware.simulated import SimulatedEvse
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.hardware.vehicle import Vehicle, VehicleSpec
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.station_session import StationSession

@@ -20,7 +20,7 @@ from forecourt.api.control.frames import FrameHistory
 from forecourt.app.station import station_session
 from forecourt.app.station_file import BackoffFile, StationFile, simulated_evses
 from forecourt.app.station_upkeep import StationUpkeep
-from forecourt.hardware.simulated import SimulatedHardware
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.net.tls import ClientTls, client_context
 from forecourt.store.journal import MemoryJournal
 from tests.net.authority import Authority

@@ -24,6 +24,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from forecourt.api.bodies import ApiRequest
 from forecourt.api.control.bodies import (
     ContractBody,
+    DataTransferBody,
     PlugIn,
     PresentToken,
     RaiseFault,
@@ -152,6 +153,12 @@ async def connect(controlled: Controlled) -> StateView:
     return controlled.connect()
 
 
+@post("/data-transfer", status_code=200, summary="Say something of a vendor's to the CSMS", tags=_LINK,
+      description="Its answer is seen in `/ocpp-messages`.", responses=documented(*_BODY))  # fmt: skip
+async def say_vendor_message(controlled: Controlled, data: JSONBody[DataTransferBody]) -> StateView:
+    return controlled.data_transfer(data)
+
+
 @post("/reboot", status_code=200, summary="Restart the station", tags=_LINK, responses=documented(*_BODY))
 async def reboot(controlled: Controlled, data: JSONBody[RebootBody | None] = None) -> StateView:
     return controlled.reboot(data or RebootBody())
@@ -209,6 +216,7 @@ def make_control(controlled: ControlledStation, settings: ApiSettings) -> Litest
             press_stop,
             disconnect,
             connect,
+            say_vendor_message,
             reboot,
             get_state,
             get_composite_schedule,

@@ -112,6 +112,14 @@ class RaiseFault(Asked, frozen=True, kw_only=True):
         return self.code in _INOPERATIVE if self.inoperative is None else self.inoperative
 
 
+class DataTransferBody(Asked, frozen=True, kw_only=True):
+    """A vendor's message for the CSMS."""
+
+    vendor_id: Annotated[str, Meta(min_length=1, max_length=255)]
+    message_id: Annotated[str, Meta(max_length=50)] | None = None
+    data: Annotated[str, Meta(max_length=100_000)] | None = None
+
+
 class RebootBody(Asked, frozen=True, kw_only=True):
     """How to restart."""
 

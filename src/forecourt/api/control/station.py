@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from itertools import islice
 
-from forecourt.api.control.bodies import ContractBody, PlugIn, PresentToken, RaiseFault, RebootBody, WantEvCertificate
+from forecourt.api.control.bodies import (
+    ContractBody,
+    DataTransferBody,
+    PlugIn,
+    PresentToken,
+    RaiseFault,
+    RebootBody,
+    WantEvCertificate,
+)
 from forecourt.api.control.frames import FrameDirection, FrameHistory, StationFrame
 from forecourt.api.control.state import (
     CompositeView,
@@ -25,6 +33,7 @@ from forecourt.api.control.state import (
 from forecourt.api.problems import Refused
 from forecourt.csms.errors import Invalid
 from forecourt.domain.profile import ChargingRateUnit
+from forecourt.domain.requests import DataTransfer
 from forecourt.domain.token import IdToken
 from forecourt.hardware.kept import KeptHardware
 from forecourt.hardware.mqtt import MqttHardware
@@ -32,6 +41,7 @@ from forecourt.hardware.simulated import PlugError
 from forecourt.net.station_session import StationSession
 from forecourt.station.inputs import (
     ContractPresented,
+    DataTransferWanted,
     EvCertificateWanted,
     Fault,
     HardwareInput,
@@ -168,6 +178,15 @@ class ControlledStation:
             self._session.power_cycle()
         else:
             self._session.tell([RestartWanted()])
+        return self.state()
+
+    def data_transfer(self, body: DataTransferBody) -> StateView:
+        """Say something of a vendor's to the CSMS."""
+        self._up("nobody can ask the CSMS")
+        if not self._session.endpoint.station.parts.calls.online:
+            raise Refused(HTTPStatus.CONFLICT, "the CSMS can't be asked now")
+        message = DataTransfer(vendor_id=body.vendor_id, message_id=body.message_id, content=body.data)
+        self._session.tell([DataTransferWanted("control", message)])
         return self.state()
 
     # Views

@@ -21,7 +21,7 @@ import msgspec
 
 from forecourt.dialect.port import Dialect
 from forecourt.domain.clock import Deadlines, Now
-from forecourt.hardware.simulated import SimulatedHardware
+from forecourt.hardware.simulated_station import SimulatedHardware
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.client import connect
 from forecourt.net.clock import ScaledClock
