@@ -66,7 +66,7 @@ class Sessions:
         reservations: Reservations,
         transactions: Transactions,
         admits: Callable[[], bool],
-        show: Callable[[Turn], None],
+        show: Callable[[Turn], object],
     ) -> None:
         self._config = config
         self._variables = variables
