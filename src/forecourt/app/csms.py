@@ -39,7 +39,7 @@ from forecourt.net.clock import RealClock
 from forecourt.net.csms_session import CsmsServer
 from forecourt.net.tls import FileContext
 from forecourt.net.urls import is_loopback
-from forecourt.store.engines import make_engine
+from forecourt.store.engines import make_engine, why
 from forecourt.store.migrate import upgrade
 from forecourt.store.sql import open_store
 
@@ -299,7 +299,7 @@ def migrate(
     try:
         revision = upgrade(engine)
     except SQLAlchemyError as error:
-        fail(f"database: {error}", Exit.UNAVAILABLE)
+        fail(f"database: {why(error)}", Exit.UNAVAILABLE)
     finally:
         engine.dispose()
     typer.echo(f"{engine.url.render_as_string(hide_password=True)} is at {revision}")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 _POSTGRESQL: Final = ("postgresql", "postgres")
@@ -108,6 +108,11 @@ def passing(error: BaseException) -> Passing | None:
     # psycopg gives no state where there was no server to give one.
     gone = type(raised).__name__ == "OperationalError" if state is None else state.startswith(_GONE)
     return Passing.GONE if gone or getattr(error, "connection_invalidated", False) else None
+
+
+def why(error: SQLAlchemyError) -> str:
+    """The database's own words, without what a library adds to them."""
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
 
 
 def prove_writable(connection: Connection) -> None:

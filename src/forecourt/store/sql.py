@@ -27,7 +27,7 @@ from forecourt.csms.measures import StoreMeasures
 from forecourt.csms.ports import Books, Done, StoreUnavailable
 from forecourt.csms.records import Event
 from forecourt.store.books import SqlBooks
-from forecourt.store.engines import Passing, make_engine, passing
+from forecourt.store.engines import Passing, make_engine, passing, why
 from forecourt.store.migrate import upgrade
 from forecourt.store.writer import PATIENCE_S, Job, Outcome, Writer
 
@@ -233,5 +233,5 @@ async def open_store(
         await asyncio.to_thread(upgrade, engine)
     except SQLAlchemyError as error:
         engine.dispose()
-        raise StoreUnavailable(str(error)) from error
+        raise StoreUnavailable(why(error)) from error
     return SqlStore(engine, publish, unlogged, patience_s, measures)
