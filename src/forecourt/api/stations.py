@@ -44,6 +44,8 @@ class StationBody(Asked, frozen=True, kw_only=True):
     location_id: LocationKey | None = None
     name: Name | None = None
     security_profile: SecurityProfile = 0
+    lenient_decoding: bool | None = None
+    """Whether its messages may deviate from their schema; null: as `csms.lenient_decoding` says."""
 
 
 class StationPatch(Asked, frozen=True, kw_only=True):
@@ -53,6 +55,8 @@ class StationPatch(Asked, frozen=True, kw_only=True):
     location_id: LocationKey | UnsetType | None = UNSET
     name: Name | UnsetType | None = UNSET
     security_profile: SecurityProfile | UnsetType = UNSET
+    lenient_decoding: bool | UnsetType | None = UNSET
+    """From its next connection on."""
 
 
 class CredentialsBody(Asked, frozen=True, kw_only=True):
@@ -91,6 +95,8 @@ class StationResource(msgspec.Struct, frozen=True, kw_only=True):
     boot_reason: BootReason | None
     clock_drift_s: float | None
     """How far its clock is ahead of ours."""
+    lenient_decoding: bool | None
+    """Whether its messages may deviate from their schema; null: as `csms.lenient_decoding` says."""
     violation_count: int
     created_at: datetime
 

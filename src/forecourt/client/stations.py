@@ -45,7 +45,7 @@ def create_station(
 
 
 def update_station(station_id: str, **fields: Any) -> Operation[Station]:
-    """Change what is given: `name`, `location_id`, `registration`, `security_profile`."""
+    """Change what is given: `name`, `location_id`, `registration`, `security_profile`, `lenient_decoding`."""
     return change("PATCH", Station, "stations", station_id, body=fields)
 
 

@@ -51,6 +51,7 @@ class Station(Answer, frozen=True, kw_only=True):
     booted_at: datetime | None
     boot_reason: BootReason | None
     clock_drift_s: float | None
+    lenient_decoding: bool | None
     violation_count: int
     created_at: datetime
 

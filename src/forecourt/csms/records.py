@@ -93,6 +93,8 @@ class Station(Record, frozen=True, kw_only=True):
     """0 to 3 (security white paper): what its connections must at least fulfil."""
     has_password: bool = False
     """Whether it must show a password (Basic Auth); the password itself is kept as a hash."""
+    lenient_decoding: bool | None = None
+    """Whether its messages may deviate from their schema; None: as the settings say of all."""
     violation_count: int = 0
     """Messages of it that broke their schema and were forgiven."""
     created_at: datetime

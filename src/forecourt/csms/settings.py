@@ -79,7 +79,8 @@ class CsmsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A car that draws less is shown as plugged in, not as charging, whatever its station says."""
 
     lenient_decoding: bool = True
-    """Take in what can be understood of a message that violates its schema, and keep the violation on record."""
+    """Take in what can be understood of a message that violates its schema, and keep the violation on record. A
+    station's own `lenient_decoding` stands above it."""
     keep_messages: bool = True
     """Keep every frame for the message history."""
     message_retention_s: float = 14 * 86_400.0

@@ -43,6 +43,7 @@ class StationFields(msgspec.Struct, frozen=True, kw_only=True):
     location_id: int | None = None
     name: str | None = None
     security_profile: int = 0
+    lenient_decoding: bool | None = None
 
 
 class StationChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,7 @@ class StationChanges(msgspec.Struct, frozen=True, kw_only=True):
     location_id: int | msgspec.UnsetType | None = msgspec.UNSET
     name: str | msgspec.UnsetType | None = msgspec.UNSET
     security_profile: int | msgspec.UnsetType = msgspec.UNSET
+    lenient_decoding: bool | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class LocationFields(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,7 +128,8 @@ class CsmsSession:
         )
         self._registration = station.registration
         self._keeps_frames = self._context.settings.keep_messages
-        self._strict = not self._context.settings.lenient_decoding
+        of_all = self._context.settings.lenient_decoding
+        self._strict = not (of_all if station.lenient_decoding is None else station.lenient_decoding)
         # How much is taken in ahead is bounded by not reading on; what was read before that is no reason to refuse.
         self._peer = Peer(self._dialect.rules, self._context.new_id, max_open_incoming=_MOST_OPEN)
         self._inbox: deque[tuple[CallReceived | SendReceived, float]] = deque()

@@ -104,6 +104,7 @@ stations: Final = Table(
     Column("clock_drift_s", Float),
     Column("security_profile", Integer, nullable=False, server_default=text("0")),
     Column("password_hash", Text),
+    Column("lenient_decoding", Boolean),
     Column("violation_count", Integer, nullable=False, server_default=text("0")),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("id"),

@@ -98,6 +98,26 @@ async def test_a_violation_is_answered_with_a_result_and_can_be_read(csms: Csms,
         assert {violation["action"] for violation in listed["items"]} == {action}
 
 
+async def test_what_one_station_is_not_forgiven_others_are(csms: Csms, api: Api) -> None:
+    await api.post("/stations", {"id": "exact", "lenient_decoding": False})
+    sin = spoilt(STATUS, status="Sleeping")
+    async with bare(csms, "exact") as station:
+        assert (await station.call("BootNotification", BOOT))["status"] == "Accepted"
+        refused = await station.call("StatusNotification", sin)
+        assert refused[0] == 4
+        assert refused[2] in {"PropertyConstraintViolation", "TypeConstraintViolation", "FormationViolation"}
+        assert await station.call("StatusNotification", STATUS) == {}, "what is right goes on"
+    async with bare(csms, "forgiven") as station:
+        assert await station.call("StatusNotification", sin) == {}
+    (await api.client.patch("/stations/exact", json={"lenient_decoding": None})).raise_for_status()
+    async with bare(csms, "exact") as station:
+        assert await station.call("StatusNotification", sin) == {}
+        found = await api.eventually(
+            lambda: api.get("/stations/exact/violations"), lambda found: len(found["items"]) == 2
+        )
+        assert {one["action"] for one in found["items"]} == {"StatusNotification"}, "on record, forgiven or not"
+
+
 async def test_a_station_that_breaks_every_rule_charges(csms: Csms, api: Api) -> None:
     async with bare(csms, "sinner") as station:
         assert (await station.call("BootNotification", {"chargePointModel": None}))["status"] == "Accepted"
