@@ -133,16 +133,39 @@ def test_tc_030_unlock_failure(outcome: LockOutcome | None) -> None:
 # Reset
 
 
-@pytest.mark.parametrize(("graceful", "reason"), [(True, "GracefulReset"), (False, "ImmediateReset")])
-def test_tc_015_and_016_reset_ends_transactions_first(graceful: bool, reason: str) -> None:
+def test_tc_016_a_soft_reset_ends_transactions_first() -> None:
     bench = Bench()
     bench.charging()
     bench.effects.clear()
-    assert bench.ask(r.Reset(graceful=graceful)).outcome == "Accepted"
-    assert bench.csms.told(TransactionEnded)[0].reason == reason
+    assert bench.ask(r.Reset()).outcome == "Accepted"
+    assert bench.csms.told(TransactionEnded)[0].reason == "GracefulReset"
     names = order(bench.effects)
     assert names.index("Reply") < names.index("Send") < names.index("Reboot")
-    assert bench.took(e.Reboot) == [e.Reboot(hard=not graceful)]
+    assert bench.took(e.Reboot) == [e.Reboot(hard=False)]
+
+
+def test_tc_015_after_a_hard_reset_the_end_is_told_once_the_station_is_back() -> None:
+    """OCPP 1.6 §5.14: after having restarted and having been accepted."""
+    bench = Bench()
+    bench.charging()
+    bench.effects.clear()
+    assert bench.ask(r.Reset(graceful=False)).outcome == "Accepted"
+    assert [name for name in order(bench.effects) if name in {"Reply", "Send", "Reboot"}] == ["Reply", "Reboot"]
+    assert bench.took(e.Reboot) == [e.Reboot(hard=True)]
+    again = Bench(journal=bench.journal, csms=bench.csms)
+    again.connect()
+    (ended,) = again.csms.told(TransactionEnded)
+    assert ended.reason == "ImmediateReset"
+
+
+def test_what_a_hard_reset_held_back_leaves_when_there_is_no_restart() -> None:
+    bench = Bench(variables={RESET_RETRIES: "0"})
+    bench.charging()
+    bench.ask(r.Reset(graceful=False))
+    assert not bench.csms.told(TransactionEnded)
+    bench.tell(i.RebootFailed())
+    assert len(bench.csms.told(TransactionEnded)) == 1
+    assert bench.states()[-1] == "EVConnected"
 
 
 def test_a_soft_reset_waits_for_delivery_but_not_for_ever() -> None:

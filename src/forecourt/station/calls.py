@@ -117,7 +117,7 @@ Purpose = (
 class Calls:
     """Ids, purposes, and leave to speak."""
 
-    __slots__ = ("_last_id", "_open", "accepted", "connected", "last_answer_s", "triggered")
+    __slots__ = ("_last_id", "_open", "accepted", "closing", "connected", "last_answer_s", "triggered")
 
     def __init__(self) -> None:
         self._last_id = 0
@@ -125,6 +125,8 @@ class Calls:
         self.connected = False
         self.accepted = False
         """Whether the CSMS has registered the station since it booted."""
+        self.closing = False
+        """Whether the station restarts without waiting for answers: what left now would leave again afterwards."""
         self.triggered = False
         """Whether this turn answers a TriggerMessage, which may be obeyed while Pending (OCPP 1.6 §4.2)."""
         self.last_answer_s = 0.0
@@ -133,12 +135,12 @@ class Calls:
     @property
     def may_speak(self) -> bool:
         """Whether calls other than a boot may leave now."""
-        return self.connected and (self.accepted or self.triggered)
+        return self.connected and not self.closing and (self.accepted or self.triggered)
 
     @property
     def online(self) -> bool:
         """Whether questions get answers: connected and accepted."""
-        return self.connected and self.accepted
+        return self.connected and not self.closing and self.accepted
 
     def send(
         self, call: Notice | StationRequest, purpose: Purpose, turn: Turn, urgency: Urgency = Urgency.ORDINARY

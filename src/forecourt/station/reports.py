@@ -43,7 +43,7 @@ def _place(seq: int) -> str:
 class Reports:
     """The queue. `most`: how many it holds, unless all of them are critical."""
 
-    __slots__ = ("_calls", "_entries", "_in_flight", "_last_seq", "_most", "_retry_at_s", "held")
+    __slots__ = ("_calls", "_entries", "_in_flight", "_last_seq", "_most", "_retry_at_s")
 
     def __init__(self, calls: Calls, most: int) -> None:
         self._calls = calls
@@ -52,8 +52,6 @@ class Reports:
         self._last_seq = 0
         self._in_flight: int | None = None
         self._retry_at_s: float | None = None
-        self.held = False
-        """Whether they stay here for now."""
 
     def restore(self, kept: Mapping[str, bytes]) -> None:
         """Take over what the journal holds."""
@@ -78,7 +76,7 @@ class Reports:
 
     def pump(self, turn: Turn) -> None:
         """Send the first report, if nothing stands against it."""
-        if self._in_flight is not None or not self._entries or not self._calls.online or self.held:
+        if self._in_flight is not None or not self._entries or not self._calls.online:
             return
         if self._retry_at_s is not None and turn.now.protocol_s < self._retry_at_s:
             return
@@ -111,7 +109,7 @@ class Reports:
 
     def next_deadline_s(self) -> float | None:
         """When to pump again, on the protocol's clock."""
-        waits = self._entries and self._in_flight is None and self._calls.online and not self.held
+        waits = self._entries and self._in_flight is None and self._calls.online
         return self._retry_at_s if waits else None
 
     def date(self, ahead: timedelta, turn: Turn) -> None:

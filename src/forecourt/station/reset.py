@@ -1,8 +1,9 @@
 """Restarting: how a reset ends what runs, and what is waited for.
 
 Guarantees
-* Transactions are ended, and their last messages are in the journal, before the restart; a graceful reset also waits a
-  while for them to be delivered (OCPP 1.6 §5.14; OCTT TC_015, TC_016).
+* Transactions are ended, and their last messages are in the journal, before the restart. A graceful reset waits a while
+  for them to be delivered; after one that is not nothing more leaves until the station is back, so that nothing is sent
+  whose answer can't be heard (OCPP 1.6 §5.14; OCTT TC_015, TC_016).
 * A reset on idle waits for the transactions to end by themselves; nothing new starts meanwhile (OCPP 2.0.1 B12).
 * Where the hardware says that it can't be restarted now, a reset is Rejected (the seed's is_reset_allowed).
 * A restart that the system could not do is tried again, ResetRetries times (§9.1.22).
@@ -98,6 +99,9 @@ class Resets:
         if reset_type is ResetType.ON_IDLE:
             self._stage = _Stage.WAITS_FOR_IDLE
             return
+        # A hard reset is the last resort for a station that misbehaves: it waits for nothing (errata §3.81), so the
+        # ends of transactions leave after the restart (§5.14).
+        self._calls.closing = not graceful
         reason = StoppedReason.GRACEFUL_RESET if graceful else StoppedReason.IMMEDIATE_RESET
         self._transactions.stop_all(reason, TriggerReason.RESET_COMMAND, turn)
         self._wait_for_delivery(turn, graceful=graceful)
@@ -121,10 +125,7 @@ class Resets:
 
     def _wait_for_delivery(self, turn: Turn, *, graceful: bool) -> None:
         self._stage = _Stage.WAITS_FOR_DELIVERY
-        if not graceful:
-            self._reports.held = True  # what left now would leave again after the restart, for want of an answer
         self._security_log.note(SecurityEvent.RESET_OR_REBOOT, turn)
-        # A hard reset is the last resort for a station that misbehaves: it waits for nothing (errata §3.81).
         self._until_s = turn.now.protocol_s + (self._config.reset_patience_s if graceful else 0.0)
 
     def update(self, turn: Turn) -> None:
@@ -151,7 +152,8 @@ class Resets:
         else:
             self._stage = _Stage.NONE
             turn.delete(SECTION, REASON_KEY)
-            self._reports.held = False
+            self._calls.closing = False
+            self._outbox.pump(turn)
             self._reports.pump(turn)
 
     def next_deadline_s(self) -> float | None:
