@@ -13,7 +13,6 @@ import pytest
 import websockets
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from ocpp.v16 import call
-from tests.app.stations import station_process
 from tests.app.test_station_upkeep import UpkeepSystem
 from tests.hardware.made_authority import MadeAuthority
 from tests.net.central_v16 import Office
@@ -29,6 +28,7 @@ from forecourt.net.connection import ConnectFailed
 from forecourt.net.handshake import basic_authorization
 from forecourt.net.station_session import StationSession
 from forecourt.station.config import StationConfig
+from forecourt.station.ports import Journal
 from forecourt.store.journal import MemoryJournal
 
 KEY = "00112233445566778899aabbccddeeff00112233"
@@ -102,17 +102,17 @@ def file_of(*addresses: str, more: str = "") -> str:
     return FILE.format(addresses=", ".join(f'"{address}"' for address in addresses), more=more)
 
 
-def built(folder: Path, text: str) -> StationSession:
+def built(folder: Path, text: str, journal: Journal | None = None) -> StationSession:
     settings = parse(text, StationFile, source="station.toml")
     frames = FrameHistory()
     upkeep = StationUpkeep(settings, folder, frames)
     hardware = KeptHardware(simulated_evses(settings), MemoryJournal(), RealClock().now())
-    return station_session(settings, MemoryJournal(), hardware, frames, upkeep)
+    return station_session(settings, journal or MemoryJournal(), hardware, frames, upkeep)
 
 
 @asynccontextmanager
-async def running(folder: Path, text: str) -> AsyncIterator[StationSession]:
-    session = built(folder, text)
+async def running(folder: Path, text: str, journal: Journal | None = None) -> AsyncIterator[StationSession]:
+    session = built(folder, text, journal)
     task = asyncio.create_task(session.run())
     try:
         yield session
@@ -138,15 +138,14 @@ async def change(system: Any, key: str, value: str) -> str:
     return str((await system.call(call.ChangeConfiguration(key, value))).status)
 
 
-@pytest.mark.slow
 async def test_a05_from_profile_0_to_3_and_never_back(tmp_path: Path) -> None:
-    """A05.FR.01 to FR.07, A01, A02.FR.08: each step by a CSMS, in one process; a power cut changes nothing."""
+    """A05.FR.01 to FR.07, A01, A02.FR.08: each step by a CSMS; no power cut and no start changes a thing."""
     operator = MadeAuthority("Operator", at=datetime.now(UTC))
     tls = server_side(tmp_path, operator, clients=operator)
-    config, state_dir = tmp_path / "station.toml", tmp_path / "state"
+    state_dir, journal = tmp_path / "state", MemoryJournal()
     async with gate() as plain, gate(tls) as secure:
-        config.write_text(file_of(f"ws://localhost:{plain.port}/ocpp", f"wss://localhost:{secure.port}/ocpp"))
-        async with station_process(config, "--state-dir", str(state_dir)) as station:
+        text = file_of(f"ws://localhost:{plain.port}/ocpp", f"wss://localhost:{secure.port}/ocpp")
+        async with running(state_dir, text, journal) as session:
             system = await booted(plain)
             await plain.central.until(lambda: bool(plain.central.told("StatusNotification")))
             assert await change(system, "SecurityProfile", "1") == "Rejected", "A05.FR.02"
@@ -183,9 +182,11 @@ async def test_a05_from_profile_0_to_3_and_never_back(tmp_path: Path) -> None:
                 await system.call(call.GetInstalledCertificateIds("CentralSystemRootCertificate"))
             ).certificate_hash_data
             assert (await system.call(call.DeleteCertificate(installed))).status == "Failed", "M04.FR.06"
-            await station.kill()
-        async with station_process(config, "--state-dir", str(state_dir)):
-            system = await booted(secure, 4)
+            session.power_cycle()
+            await booted(secure, 4)
+            assert secure.subjects[-1] == "Simulated AC"
+        async with running(state_dir, text, journal):
+            system = await booted(secure, 5)
             (told,) = (await system.call(call.GetConfiguration(key=["SecurityProfile"]))).configuration_key
             assert told["value"] == "3"
         assert secure.subjects[-1] == "Simulated AC"
