@@ -5,6 +5,7 @@ import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,11 @@ async def test_killed_in_a_transaction_it_goes_on_from_there(tmp_path: Path) -> 
         assert all(later >= earlier for earlier, later in itertools.pairwise([*registers, stop["meter_stop"]]))
 
 
+def back_after(cuts: int) -> Callable[[Any], bool]:
+    """Whether the station is up again after so many power cuts."""
+    return lambda state: state["reboots"] == cuts and not state["restarting"]
+
+
 async def test_offline_and_killed_again_and_again_no_billing_message_is_lost(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     async with office() as central:
@@ -290,9 +296,7 @@ async def test_offline_and_killed_again_and_again_no_billing_message_is_lost(tmp
             depth, register_wh = state["outbox"]["depth"], state["evses"][0]["register_wh"]
             for cuts in (1, 2):
                 await station.do("/reboot", {"power_cut": True})
-                state = await station.until(
-                    lambda state, cuts=cuts: state["reboots"] == cuts and not state["restarting"]
-                )
+                state = await station.until(back_after(cuts))
                 assert (state["connected"], state["outbox"]["depth"]) == (False, depth)
                 assert state["evses"][0]["register_wh"] >= register_wh
                 assert state["evses"][0]["plug_present"]

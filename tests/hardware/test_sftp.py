@@ -12,7 +12,7 @@ from tests.hardware.test_transfers import FIRMWARE, driven, found, step_of, uplo
 
 from forecourt.domain.firmware import LogUploadStatus
 from forecourt.hardware.installer import FileInstaller
-from forecourt.hardware.sftp import HostKeys, SftpAccess
+from forecourt.hardware.sftp_access import HostKeys, SftpAccess
 from forecourt.hardware.transfers import TransferSystem
 from forecourt.station.effects import DownloadFirmware
 from forecourt.station.inputs import FirmwareProgress, FirmwareStep

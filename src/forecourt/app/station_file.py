@@ -22,7 +22,7 @@ from forecourt.dialect.variable_names import Written, variables_of
 from forecourt.domain.meter import Measurand
 from forecourt.domain.station import StationIdentity
 from forecourt.domain.variable import VariableRef
-from forecourt.hardware.sftp import HostKeys
+from forecourt.hardware.sftp_access import HostKeys
 from forecourt.hardware.simulated import SimulatedEvse
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.handshake import connection_url

@@ -41,7 +41,7 @@ from forecourt.domain.certificate import CertificateUse
 from forecourt.domain.variable import GetVariableStatus
 from forecourt.hardware.contract_store import ContractKeyStore
 from forecourt.hardware.installer import FileInstaller
-from forecourt.hardware.sftp import SftpAccess
+from forecourt.hardware.sftp_access import SftpAccess
 from forecourt.hardware.transfers import TransferSystem
 from forecourt.net.certificates import CertificateError, read_roots, root_files
 from forecourt.net.client import INVALID_CSMS_CERTIFICATE, security_event_of

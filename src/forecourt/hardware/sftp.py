@@ -8,43 +8,24 @@ Guarantees
   the configuration of whoever runs the process has a say.
 * A private key that others may read is not used (security white paper A02.FR.05).
 * A path is the server's own, from its root; `/~/` is below the directory that the login begins in.
-* What goes wrong is an OSError, a ValueError or an `asyncssh.Error`; no text of theirs has the password in it.
+* What goes wrong is an OSError (`SftpFailed`: the server or SSH would not) or a ValueError; no text of theirs has the
+  password in it.
 """
 
 import asyncio
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import SplitResult, unquote
 
 import asyncssh
-import msgspec
 
 from forecourt.domain.firmware import LogUploadStatus
+from forecourt.hardware.sftp_access import HostKeys, SftpAccess, SftpFailed
 
 _CHUNK: Final = 65_536
-
-
-class HostKeys(StrEnum):
-    """Which servers are talked to."""
-
-    KNOWN = "known"
-    """Those whose key is in the file."""
-    FIRST_USE = "first-use"
-    """Those, and a new one: its key is written to the file."""
-
-
-class SftpAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """How a station uses SFTP."""
-
-    known_hosts: Path
-    """As of OpenSSH."""
-    host_keys: HostKeys = HostKeys.KNOWN
-    key: Path | None = None
-    """The station's private key, in a format of OpenSSH; None: passwords only."""
 
 
 async def download(access: SftpAccess, parts: SplitResult, fresh: Path, most_bytes: int, timeout_s: float) -> None:
@@ -76,8 +57,8 @@ async def upload(access: SftpAccess, parts: SplitResult, filename: str, content:
             patience.reschedule(asyncio.get_running_loop().time() + timeout_s)
 
 
-def upload_failure(error: BaseException) -> LogUploadStatus | None:
-    """How an upload by SFTP ended, as precisely as it is known (N01.FR.10); None: the error says no more than that."""
+def _upload_failure(error: asyncssh.Error) -> LogUploadStatus | None:
+    """How an upload ended, as precisely as it is known (N01.FR.10); None: the error says no more than that."""
     if isinstance(error, asyncssh.PermissionDenied | asyncssh.SFTPPermissionDenied):
         return LogUploadStatus.PERMISSION_DENIED
     if isinstance(error, asyncssh.SFTPOpUnsupported):
@@ -116,7 +97,10 @@ async def _sftp(access: SftpAccess, parts: SplitResult, timeout_s: float) -> Asy
     """Connected and logged in."""
     if parts.hostname is None:
         raise ValueError("no host")
-    keys = [] if access.key is None else [_own_key(access.key)]
+    try:
+        keys = [] if access.key is None else [_own_key(access.key)]
+    except asyncssh.Error as error:
+        raise SftpFailed(str(error), None) from error
     connection = asyncssh.connect(
         parts.hostname,
         parts.port or asyncssh.DEFAULT_PORT,
@@ -130,8 +114,11 @@ async def _sftp(access: SftpAccess, parts: SplitResult, timeout_s: float) -> Asy
         connect_timeout=timeout_s,
         login_timeout=timeout_s,
     )
-    async with connection as connected, connected.start_sftp_client() as sftp:
-        yield sftp
+    try:
+        async with connection as connected, connected.start_sftp_client() as sftp:
+            yield sftp
+    except asyncssh.Error as error:
+        raise SftpFailed(str(error), _upload_failure(error)) from error
 
 
 def _own_key(path: Path) -> asyncssh.SSHKey:

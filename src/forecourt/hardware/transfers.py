@@ -25,11 +25,11 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import asyncssh
 import httpx
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -39,8 +39,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.firmware import LogType, LogUploadStatus
-from forecourt.hardware import sftp
 from forecourt.hardware.installer import Installer
+from forecourt.hardware.sftp_access import SftpAccess, SftpFailed
 from forecourt.station.effects import (
     CancelFirmware,
     CancelUpload,
@@ -69,7 +69,6 @@ _WRONG: Final[tuple[type[Exception], ...]] = (
     httpx.InvalidURL,
     httpx.StreamError,
     ftplib.Error,
-    asyncssh.Error,
     OSError,
     EOFError,
     ValueError,
@@ -86,7 +85,7 @@ class TransferSystem:
         diagnostics: Callable[[datetime | None, datetime | None], bytes],
         *,
         tls: ssl.SSLContext | None = None,
-        sftp_access: sftp.SftpAccess | None = None,
+        sftp_access: SftpAccess | None = None,
         timeout_s: float = 60.0,
         largest_bytes: int = 2**31,
     ) -> None:
@@ -178,7 +177,9 @@ class TransferSystem:
         elif parts.scheme in {"ftp", "ftps"}:
             await self._in_thread(lambda stop: self._download_ftp(parts, fresh, stop))
         elif parts.scheme == "sftp" and self._sftp is not None:
-            await sftp.download(self._sftp, parts, fresh, self._largest_bytes, self._timeout_s)
+            await (await asyncio.to_thread(_sftp)).download(
+                self._sftp, parts, fresh, self._largest_bytes, self._timeout_s
+            )
             await asyncio.to_thread(_file_to_disk, fresh)
         else:
             raise ValueError(f"no such protocol: {parts.scheme or 'none'}")
@@ -238,7 +239,9 @@ class TransferSystem:
             status = await self._try_upload(wanted)
         except _WRONG as error:
             denied = isinstance(error, ftplib.error_perm) and str(error).startswith(_FTP_DENIED)
-            known = LogUploadStatus.PERMISSION_DENIED if denied else sftp.upload_failure(error)
+            known = LogUploadStatus.PERMISSION_DENIED if denied else None
+            if isinstance(error, SftpFailed):
+                known = error.upload_status
             status = known or LogUploadStatus.UPLOAD_FAILURE
             log.warning("log: %s: %s", status, _short(error))
         self._tell(UploadProgress(wanted.job_id, status))
@@ -260,7 +263,7 @@ class TransferSystem:
             await self._in_thread(lambda stop: self._upload_ftp(parts, wanted.filename, content, stop))
             return LogUploadStatus.UPLOADED
         if parts.scheme == "sftp" and self._sftp is not None:
-            await sftp.upload(self._sftp, parts, wanted.filename, content, self._timeout_s)
+            await (await asyncio.to_thread(_sftp)).upload(self._sftp, parts, wanted.filename, content, self._timeout_s)
             return LogUploadStatus.UPLOADED
         return LogUploadStatus.NOT_SUPPORTED_OPERATION
 
@@ -334,6 +337,11 @@ def verify(file: Path, certificate_pem: str, signature: str) -> bool:
     except (InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ValueError, TypeError, binascii.Error):
         return False
     return True
+
+
+def _sftp() -> Any:
+    """The module `sftp`, loaded when it is used for the first time: in a thread, for that takes a while."""
+    return import_module("forecourt.hardware.sftp")
 
 
 def _cancel(task: asyncio.Task[None] | None) -> None:
