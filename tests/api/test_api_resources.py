@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from forecourt.csms import message_log
 from tests.api.houses import House
 
 
@@ -188,6 +191,33 @@ async def test_frames_are_searched_and_violations_are_shown(house: House) -> Non
         violations = (await house.get("/stations/CS-1/violations"))["items"]
         assert violations
         assert violations[0]["action"] == "StatusNotification"
+
+
+async def test_text_is_searched_in_all_frames_and_found_with_its_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_log, "READ_FOR_A_TEXT", 4)
+    async with house.station("CS-1") as station:
+        await station.call("DataTransfer", {"vendorId": "A needle"})
+        for _ in range(6):
+            await station.call("Heartbeat", {})
+
+        async def written() -> bool:
+            return len((await house.get("/ocpp-messages?action=Heartbeat"))["items"]) == 6
+
+        await house.eventually(written)
+        cursor, pages, found = None, 0, []
+        while pages == 0 or cursor is not None:
+            path = "/ocpp-messages?text=a%20NEEDLE&exchanges=true" + ("" if cursor is None else f"&cursor={cursor}")
+            page = await house.get(path)
+            pages, cursor = pages + 1, page["next_cursor"]
+            found += [(one["action"], one["message_id"], "item") for one in page["items"]]
+            found += [(one["action"], one["message_id"], "other") for one in page["others"]]
+        assert pages >= 4, "each page looks through so many frames and no more"
+        assert found == [("DataTransfer", found[0][1], "item"), (None, found[0][1], "other")]
+        everything = await house.get("/ocpp-messages?exchanges=true&limit=500")
+        assert (len(everything["items"]) >= 14, everything["others"]) == (True, [])
+        await house.get("/ocpp-messages?text=", 422)
 
 
 WRONG: list[tuple[str, str, Any, str]] = [

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event as sqlalchemy_event
 
 from forecourt.csms.ports import Books, StoreUnavailable
-from forecourt.csms.records import Connector, Direction, Event, Reading, Token, Transaction
+from forecourt.csms.records import Connector, Direction, Event, MessageFilter, Reading, Token, Transaction
 from forecourt.domain.meter import SampledValue
 from forecourt.store.engines import make_engine
 from forecourt.store.partitions import week_of
@@ -279,9 +279,25 @@ async def test_frames_by_the_hundred_come_back_as_they_were(two: Two) -> None:
             books.log.add_message(1, 1, NOW, Direction.IN, "Heartbeat", None, frame)
 
     await two.stores[0].write(keep_all)
-    everything = dict.fromkeys(("station_number", "action", "message_id", "direction", "since", "until", "before"))
-    found: Sequence[Any] = await two.stores[0].read(lambda books: books.log.messages(1, **everything, limit=200))
+    found: Sequence[Any] = await two.stores[0].read(lambda books: books.log.messages(1, MessageFilter(), limit=200))
     assert [bytes(message.frame) for message in found] == frames[::-1]
+
+
+async def test_text_is_found_in_frames_even_in_those_that_are_no_text(two: Two) -> None:
+    frames = [b'[2,"1","A",{"idTag":"AbC%1"}]', b"\xff\xfe abc\\ \xc3\xa4", b"[]", b"[1]"]
+
+    def keep_all(books: Books) -> None:
+        for frame in frames:
+            books.log.add_message(1, 1, NOW, Direction.IN, None, None, frame)
+
+    store = two.stores[0]
+    await store.write(keep_all)
+    for text, those in (("aBc", frames[:2]), ("c%1", frames[:1]), ("c\\ ä", frames[1:2]), ("none", [])):
+        wanted = MessageFilter(text=text)
+        found: Sequence[Any] = await store.read(lambda books, wanted=wanted: books.log.messages(1, wanted, limit=9))  # type: ignore[misc]
+        assert [bytes(message.frame) for message in found] == those[::-1], text
+    assert await store.read(lambda books: books.log.newest_messages_end(1, MessageFilter(), before=None, most=3)) == 2
+    assert await store.read(lambda books: books.log.newest_messages_end(1, MessageFilter(), before=2, most=3)) is None
 
 
 async def test_a_unit_that_fails_in_the_database_takes_nobody_with_it(two: Two) -> None:

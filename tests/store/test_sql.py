@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from forecourt.csms.ports import Books, StoreUnavailable
-from forecourt.csms.records import Direction, Event, Reading, Token
+from forecourt.csms.records import Direction, Event, MessageFilter, Reading, Token
 from forecourt.domain.meter import SampledValue
 from forecourt.domain.station import RegistrationStatus
 from forecourt.store.engines import make_engine
@@ -119,8 +119,7 @@ async def test_a_unit_that_raises_leaves_nothing_and_harms_nobody(opened: Open) 
     assert isinstance(results[1], ZeroDivisionError)
     assert await values(opened.store) == {"A", "B"}
     assert [bytes(entry.body) for entry in opened.told] == [b'{"number":7}']
-    everything = dict.fromkeys(("station_number", "action", "message_id", "direction", "since", "until", "before"))
-    messages = await opened.store.read(lambda books: books.log.messages(1, **everything, limit=9))
+    messages = await opened.store.read(lambda books: books.log.messages(1, MessageFilter(), limit=9))
     assert messages == []
 
 

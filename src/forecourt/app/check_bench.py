@@ -20,7 +20,16 @@ from forecourt.bus.in_process import InProcessBus
 from forecourt.csms import commands
 from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import Direction, Event, OcppMessage, Reading, Station, Transaction, TransactionState
+from forecourt.csms.records import (
+    Direction,
+    Event,
+    MessageFilter,
+    OcppMessage,
+    Reading,
+    Station,
+    Transaction,
+    TransactionState,
+)
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy, UnknownTokenPolicy
 from forecourt.dialect import DIALECTS
 from forecourt.domain.requests import CsmsRequest
@@ -145,17 +154,8 @@ class Bench:
         """The oldest first."""
 
         def query(books: Books) -> list[OcppMessage]:
-            return books.log.messages(
-                1,
-                station_number=self.number,
-                action=None,
-                message_id=None,
-                direction=direction,
-                since=None,
-                until=None,
-                before=None,
-                limit=_FRAMES,
-            )
+            wanted = MessageFilter(station_number=self.number, direction=direction)
+            return books.log.messages(1, wanted, limit=_FRAMES)
 
         found = await self.context.store.read(query)
         return [message for message in reversed(found) if message.id > after]

@@ -20,6 +20,7 @@ from forecourt.csms.records import (
     Direction,
     Event,
     Location,
+    MessageFilter,
     OcppMessage,
     ProcessRecord,
     ProfileState,
@@ -295,16 +296,16 @@ class LogBooks(Protocol):
     def messages(
         self,
         organisation_id: int,
+        wanted: MessageFilter,
         *,
-        station_number: int | None,
-        action: str | None,
-        message_id: str | None,
-        direction: Direction | None,
-        since: datetime | None,
-        until: datetime | None,
-        before: int | None,
+        before: int | None = None,
+        down_to: int | None = None,
         limit: int,
     ) -> list[OcppMessage]: ...
+    def newest_messages_end(
+        self, organisation_id: int, wanted: MessageFilter, *, before: int | None, most: int
+    ) -> int | None: ...
+    def other_halves(self, organisation_id: int, found: Sequence[OcppMessage]) -> list[OcppMessage]: ...
     def forget_messages(self, before: datetime) -> int: ...
     def add_violations(
         self, organisation_id: int, station_number: int, at: datetime, action: str, descriptions: Sequence[str]

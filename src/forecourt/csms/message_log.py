@@ -17,7 +17,10 @@ from forecourt.csms.errors import NotFound
 from forecourt.csms.masking import settings_masked
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import ConnectedStation, Direction, OcppMessage, Page, Violation
+from forecourt.csms.records import ConnectedStation, Direction, MessageFilter, OcppMessage, Page, Violation
+
+READ_FOR_A_TEXT: Final = 20_000
+"""How many frames one page of a search looks through: some tens of milliseconds of the database."""
 
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _CALLS: Final = frozenset({b"2", b"6"})
@@ -100,26 +103,40 @@ async def list_messages(
     direction: Direction | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    text: str | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> Page[OcppMessage]:
-    """Newest first. Raises NotFound for the station, Invalid for the cursor."""
+    """Newest first. Raises NotFound for the station, Invalid for the cursor.
+
+    A page of a search for text may be short, or empty, and yet have another after it: it looks through so many frames
+    and no more."""
     before = page_start(cursor)
 
-    def query(books: Books) -> list[OcppMessage]:
-        return books.log.messages(
-            context.organisation_id,
+    def query(books: Books) -> Page[OcppMessage]:
+        wanted = MessageFilter(
             station_number=None if station_id is None else _number(books, context, station_id),
             action=action,
             message_id=message_id,
             direction=direction,
             since=since,
             until=until,
-            before=before,
-            limit=limit + 1,
+            text=text,
         )
+        own, down_to = context.organisation_id, None
+        if text is not None:
+            down_to = books.log.newest_messages_end(own, wanted, before=before, most=READ_FOR_A_TEXT)
+        found = books.log.messages(own, wanted, before=before, down_to=down_to, limit=limit + 1)
+        if down_to is not None and len(found) <= limit:
+            return Page(tuple(found), str(down_to))
+        return page_of(found, limit, lambda message: str(message.id))
 
-    return page_of(await context.store.read(query), limit, lambda message: str(message.id))
+    return await context.store.read(query)
+
+
+async def other_halves(context: Context, found: Sequence[OcppMessage]) -> tuple[OcppMessage, ...]:
+    """The calls that those are the answers of, and the answers to those; none that is there already."""
+    return tuple(await context.store.read(lambda books: books.log.other_halves(context.organisation_id, found)))
 
 
 async def list_violations(

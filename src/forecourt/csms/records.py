@@ -390,6 +390,20 @@ class OcppMessage(Record, frozen=True, kw_only=True):
     frame: bytes
 
 
+class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which frames are meant: those that are like all that is given."""
+
+    station_number: int | None = None
+    action: str | None = None
+    message_id: str | None = None
+    direction: Direction | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Before, and not at."""
+    text: str | None = None
+    """Somewhere in the frame, whatever its case."""
+
+
 class Event(Record, frozen=True, kw_only=True):
     """Something the CSMS tells whoever listens. `id` grows with every event; 0: it isn't logged, so not replayed."""
 

@@ -6,14 +6,29 @@ Guarantees
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
-from forecourt.csms.records import Direction, Event, OcppMessage, Violation
+from forecourt.csms.records import Direction, Event, MessageFilter, OcppMessage, Violation
 from forecourt.store.bulk import NewRows
+from forecourt.store.engines import is_postgresql
 from forecourt.store.rows import Shape, within
 from forecourt.store.sequences import next_number
 from forecourt.store.tables import events, messages, stations, violations
@@ -24,6 +39,10 @@ _MESSAGES: Final = NewRows(
     messages, ("organisation_id", "station_number", "at", "direction", "action", "message_id", "frame")
 )
 _EVENTS: Final = NewRows(events, ("id", "organisation_id", "type", "at", "station_id", "body"))
+_NEAR: Final = 100_000
+"""How many frames, of all stations, may lie between a call and its answer."""
+_ANSWERED_WITHIN: Final = timedelta(minutes=10)
+"""Some stations begin their message ids anew after each start: what is farther away is another exchange."""
 _ENCODER: Final = msgspec.json.Encoder()
 _NEWEST: Final = select(func.max(events.c.id))
 _AFTER: Final = events.select().where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
@@ -60,34 +79,50 @@ class SqlLogBooks:
     def messages(
         self,
         organisation_id: int,
+        wanted: MessageFilter,
         *,
-        station_number: int | None,
-        action: str | None,
-        message_id: str | None,
-        direction: Direction | None,
-        since: datetime | None,
-        until: datetime | None,
-        before: int | None,
+        before: int | None = None,
+        down_to: int | None = None,
         limit: int,
     ) -> list[OcppMessage]:
-        """Newest first."""
+        """Newest first; `down_to` bounds how far back is looked."""
         self.flush()
-        query = _MESSAGE.select().where(messages.c.organisation_id == organisation_id)
-        if station_number is not None:
-            query = query.where(messages.c.station_number == station_number)
-        if action is not None:
-            query = query.where(messages.c.action == action)
-        if message_id is not None:
-            query = query.where(messages.c.message_id == message_id)
-        if direction is not None:
-            query = query.where(messages.c.direction == direction)
-        if since is not None:
-            query = query.where(messages.c.at >= since)
-        if until is not None:
-            query = query.where(messages.c.at < until)
-        if before is not None:
-            query = query.where(messages.c.id < before)
+        query = _like(_MESSAGE.select(), organisation_id, wanted, before)
+        if wanted.text is not None:
+            query = query.where(_holds(wanted.text, postgresql=is_postgresql(self._connection)))
+        if down_to is not None:
+            query = query.where(messages.c.id >= down_to)
         return _MESSAGE.all(self._connection, query.order_by(messages.c.id.desc()).limit(limit))
+
+    def newest_messages_end(
+        self, organisation_id: int, wanted: MessageFilter, *, before: int | None, most: int
+    ) -> int | None:
+        """The id of the last of the newest `most` that may hold the text that is wanted; None: there are fewer."""
+        self.flush()
+        query = _like(select(messages.c.id), organisation_id, wanted, before)
+        found: int | None = self._connection.scalar(query.order_by(messages.c.id.desc()).offset(most - 1).limit(1))
+        return found
+
+    def other_halves(self, organisation_id: int, found: Sequence[OcppMessage]) -> list[OcppMessage]:
+        """The calls of answers that were found, and the answers of calls, as far as they aren't among them."""
+        named = [one for one in found if one.message_id is not None]
+        if not named:
+            return []
+        told_at = {(one.station_number, one.message_id): one.at for one in named}
+        ids = {one.id for one in found}
+        query = _MESSAGE.select().where(
+            messages.c.organisation_id == organisation_id,
+            messages.c.station_number.in_({one.station_number for one in named}),
+            messages.c.id.between(min(ids) - _NEAR, max(ids) + _NEAR),
+            messages.c.message_id.in_({one.message_id for one in named}),
+        )
+        return [
+            one
+            for one in _MESSAGE.all(self._connection, query.order_by(messages.c.id.desc()))
+            if one.id not in ids
+            and (at := told_at.get((one.station_number, one.message_id))) is not None
+            and abs(one.at - at) <= _ANSWERED_WITHIN
+        ]
 
     def forget_messages(self, before: datetime) -> int:
         """Gives how many there were."""
@@ -136,6 +171,33 @@ class SqlLogBooks:
         if before is not None:
             query = query.where(violations.c.id < before)
         return _VIOLATION.all(self._connection, query.order_by(violations.c.id.desc()).limit(limit))
+
+
+def _like(query: Select[Any], organisation_id: int, wanted: MessageFilter, before: int | None) -> Select[Any]:
+    """All that is wanted but the text."""
+    query = query.where(messages.c.organisation_id == organisation_id)
+    for column, value in (
+        (messages.c.station_number, wanted.station_number),
+        (messages.c.action, wanted.action),
+        (messages.c.message_id, wanted.message_id),
+        (messages.c.direction, wanted.direction),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    query = within(query, messages.c.at, wanted.since, wanted.until)
+    return query if before is None else query.where(messages.c.id < before)
+
+
+def _holds(text: str, *, postgresql: bool) -> ColumnElement[bool]:
+    """Whether a frame holds the text; capitals and small letters of ASCII are the same."""
+    if postgresql:
+        # A frame may be no UTF-8, and can't be made a text then: both are escaped alike.
+        frame, sought = (
+            func.encode(messages.c.frame, "escape"),
+            func.encode(literal(text.encode(), LargeBinary), "escape"),
+        )
+        return func.strpos(func.lower(frame), func.lower(sought)) > 0
+    return func.instr(func.lower(cast(messages.c.frame, Text)), func.lower(text)) > 0
 
 
 class SqlEventBooks:
