@@ -169,7 +169,7 @@ function Frame() {
           </div>
         ))}
       </AppShell.Navbar>
-      <AppShell.Main ref={main} id="main" tabIndex={-1}>
+      <AppShell.Main ref={main} id="main" tabIndex={-1} data-path={pathname}>
         <Loss />
         <div className="page">
           <Failsafe key={pathname}>

@@ -1,7 +1,9 @@
+import { deMany } from "./de-many";
 import { deSites } from "./de-sites";
 
 /** German, by the English text. What is missing here is a type error where it is used. */
 export const de = {
+  ...deMany,
   ...deSites,
   "0: nothing, 1: password, 2: password and TLS, 3: client certificate":
     "0: nichts, 1: Passwort, 2: Passwort und TLS, 3: Client-Zertifikat",
@@ -87,7 +89,8 @@ export const de = {
     "Tragen Sie die Karten ein, mit denen geladen werden darf, oder nehmen Sie den Filter weg.",
   Entered: "Eingetragen",
   "Every OCPP message of every station, with its answer": "Jede OCPP-Nachricht jeder Station, mit ihrer Antwort",
-  "Every message is kept from the first connection on.": "Von der ersten Verbindung an wird jede Nachricht aufgehoben.",
+  "Every message is kept from the first connection on; or take the filter away.":
+    "Von der ersten Verbindung an wird jede Nachricht aufgehoben; oder nehmen Sie den Filter weg.",
   Faulted: "Gestört",
   Filter: "Filter",
   "Filter by name": "Nach Namen filtern",
@@ -189,7 +192,14 @@ export const de = {
   "No curve yet": "Noch keine Kurve",
   "No key": "Kein Schlüssel",
   "No message": "Keine Nachricht",
-  "No message of those loaded is like that": "Keine der geladenen Nachrichten passt",
+  "None of the newest is like that": "Keine der neuesten passt",
+  "None of the newest {n} is like that: look further back.": "Keine der neuesten {n} passt: weiter zurück suchen.",
+  Views: "Ansichten",
+  "Filter first, then keep it here": "Erst filtern, dann hier merken",
+  "Keep this view": "Diese Ansicht merken",
+  "Forget {name}": "{name} vergessen",
+  "Name of the view": "Name der Ansicht",
+  Keep: "Merken",
   "No profile": "Kein Profil",
   "No station": "Keine Station",
   "No station is like that": "Keine Station passt",
@@ -294,7 +304,6 @@ export const de = {
   Start: "Starten",
   "Start charging": "Laden starten",
   Started: "Begonnen",
-  "Started after": "Begonnen nach",
   State: "Zustand",
   "State of charge": "Ladestand",
   "State of charging": "Ladezustand",

@@ -11,6 +11,8 @@ export interface Format {
   dateTime: (instant: string | number | Date | null | undefined) => string;
   date: (instant: string | number | Date | null | undefined) => string;
   seconds: (instant: string | number | Date | null | undefined) => string;
+  /** To the second; with its date where that isn't today. */
+  moment: (instant: string) => string;
   ago: (instant: string | null | undefined) => string;
   duration: (seconds: number | null | undefined) => string;
   money: (amount: string | number | null | undefined, currency: string | null | undefined) => string;
@@ -26,6 +28,7 @@ export function makeFormat(locale: string, t: Translate): Format {
   const seconds = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   const date = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
   const number: Format["number"] = (value, count = 1) =>
     value === null || value === undefined ? NOTHING : digits[count]!.format(value);
   const told =
@@ -60,6 +63,10 @@ export function makeFormat(locale: string, t: Translate): Format {
     seconds: told(seconds),
     date: told(date),
     dateTime: told(dateTime),
+    moment: (instant) => {
+      const [then, now] = [new Date(instant), new Date(serverNow())];
+      return `${then.toDateString() === now.toDateString() ? "" : `${day.format(then)}, `}${seconds.format(then)}`;
+    },
     ago: (instant) =>
       instant === null || instant === undefined ? NOTHING : duration((serverNow() - Date.parse(instant)) / 1000),
     duration,

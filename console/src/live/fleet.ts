@@ -33,6 +33,7 @@ export const STATES: readonly State[] = [
 ];
 
 const TREND_POINTS = 240;
+const SUMS_MS = 120;
 
 class Fleet {
   ready = false;
@@ -211,14 +212,14 @@ class Fleet {
     for (const changed of this.ofStation.get(id) ?? []) changed();
   }
 
-  /** Sums follow at most once a frame, however much happens. */
+  /** Sums follow some times a second, however much happens. */
   private changed() {
     if (this.frame !== 0) return;
     this.frame = window.setTimeout(() => {
       this.frame = 0;
       this.sum();
       for (const changed of this.ofAll) changed();
-    }, 60);
+    }, SUMS_MS);
   }
 
   private sum() {
@@ -270,6 +271,30 @@ export function stateOf(station: Station, connector: Connector): State {
 export function powerOf(station: Station, connector: Connector): number {
   const charging = connector.view === "charging" || connector.view === "plugged_in";
   return station.connected && charging ? (connector.power_w ?? 0) : 0;
+}
+
+/** What a person looks at first. */
+export const URGENCY: readonly State[] = [
+  "faulted",
+  "offline",
+  "unavailable",
+  "unknown",
+  "charging",
+  "plugged_in",
+  "finished",
+  "reserved",
+  "unplugged",
+];
+
+export function statesOf(entry: Entry): State[] {
+  const places = placesOf(entry);
+  if (places.length === 0) return [entry.station.connected ? "unknown" : "offline"];
+  return places.map((one) => stateOf(entry.station, one));
+}
+
+/** The place in `URGENCY` of the worst that is there. */
+export function urgencyOf(entry: Entry): number {
+  return Math.min(...statesOf(entry).map((one) => URGENCY.indexOf(one)));
 }
 
 export function useEntry(id: string): Entry | undefined {

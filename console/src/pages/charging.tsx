@@ -243,7 +243,7 @@ function Editor() {
                 />
                 <NumberInput
                   size="xs"
-                  w={130}
+                  maw={130}
                   aria-label={t("Limit {n}", { n: index + 1 })}
                   min={0}
                   step={unit === "A" ? 1 : 100}

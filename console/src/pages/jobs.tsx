@@ -1,12 +1,13 @@
 import { Button, FileButton, Select, Tabs, TextInput } from "@mantine/core";
 import { IconPlus, IconUpload } from "@tabler/icons-react";
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, asked, credentials, Refusal, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
 import { Empty, PageHead, Pill, type Tone } from "../parts/basics";
 import { Pages, usePages } from "../parts/more";
-import { useDeed, useQuestion } from "../parts/outcome";
+import { useDeed, useForEach, useQuestion } from "../parts/outcome";
 import { type Column, Rows } from "../parts/rows";
 import { Sheet } from "../parts/sheet";
 import { StationChoice, StationLink } from "../parts/station-choice";
@@ -316,9 +317,12 @@ export function LogJobs({ station }: Of) {
   );
 }
 
-export function Update({ close, at }: { close: () => void; at?: string }) {
+/** Of one station, of one that is chosen here, or of many. */
+export function Update({ close, at, stations }: { close: () => void; at?: string; stations?: readonly string[] }) {
   const { t } = useText();
   const deed = useDeed();
+  const each = useForEach();
+  const queries = useQueryClient();
   const [station, setStation] = useState<string | null>(at ?? null);
   const [image, setImage] = useState<string | null>(null);
   const [place, setPlace] = useState("");
@@ -326,34 +330,35 @@ export function Update({ close, at }: { close: () => void; at?: string }) {
   const images = usePages(["images"], (cursor) =>
     asked(api.GET("/api/v1/firmware-images", { params: { query: { cursor, limit: 100 } } })),
   );
+  const job = (id: string) =>
+    asked(
+      api.POST("/api/v1/firmware-jobs", {
+        body: {
+          station_id: id,
+          ...(image === null ? { location: place.trim() } : { file_number: Number(image) }),
+          ...(when && { retrieve_at: new Date(when).toISOString() }),
+        },
+      }),
+    );
   return (
     <Sheet
       title={t("Update firmware")}
       yes={t("Update")}
       close={close}
-      submit={async () =>
-        station === null
-          ? undefined
-          : deed(
-              t("Update firmware"),
-              () =>
-                asked(
-                  api.POST("/api/v1/firmware-jobs", {
-                    body: {
-                      station_id: station,
-                      ...(image === null ? { location: place.trim() } : { file_number: Number(image) }),
-                      ...(when && { retrieve_at: new Date(when).toISOString() }),
-                    },
-                  }),
-                ),
-              ["firmware"],
-            )
-      }
+      submit={async () => {
+        if (stations !== undefined) {
+          const done = await each(t("Update firmware"), stations, job);
+          void queries.invalidateQueries({ queryKey: ["firmware"] });
+          return done || undefined;
+        }
+        return station === null ? undefined : deed(t("Update firmware"), () => job(station), ["firmware"]);
+      }}
     >
+      {stations !== undefined && <p>{t("{n} stations", { n: stations.length })}</p>}
       <p className="small">
         {t("The station fetches the file, installs it and starts again. While it does, nobody can charge there.")}
       </p>
-      {at === undefined && <StationChoice value={station} choose={setStation} required />}
+      {at === undefined && stations === undefined && <StationChoice value={station} choose={setStation} required />}
       <Select
         label={t("Image")}
         description={t("One that is kept here, or else an address below.")}

@@ -8,13 +8,15 @@ import { type Format, useFormat } from "../i18n/format";
 import { useText } from "../i18n/text";
 import { serverNow } from "../live/clock";
 import {
-  type Entry,
   fleet,
   placesOf,
   powerOf,
   STATES,
   type State,
   stateOf,
+  statesOf,
+  URGENCY,
+  urgencyOf,
   useEntry,
   useFleet,
   useLine,
@@ -35,6 +37,9 @@ export function Overview() {
   const ids = useFleet((all) => all.ids);
   const line = useLine();
   const [shown, setShown] = useState<State | null>(null);
+  useEffect(() => {
+    document.title = `${t("Overview")} · Forecourt`;
+  }, [t]);
   if (!ready) return failed === null ? <Loading /> : <Trouble error={failed} again={() => void fleet.load()} />;
   return (
     <div className={line === "lost" ? "stale" : undefined}>
@@ -123,7 +128,8 @@ function Stations({
   const [text, setText] = useState("");
   const [order, setOrder] = useState<Order>("name");
   const places = useLocations();
-  // When the sums change, a tile may belong elsewhere.
+  // When the sums change, a tile may belong elsewhere; but for those by name, all of them.
+  const moved = order === "name" && shown === null ? null : totals;
   const found = useMemo(() => {
     const needle = text.trim().toLowerCase();
     const found = ids.filter((id) => {
@@ -132,13 +138,12 @@ function Stations({
       if (needle && !`${id} ${entry.station.name ?? ""}`.toLowerCase().includes(needle)) return false;
       return shown === null || statesOf(entry).includes(shown);
     });
-    const rank = (id: string) => Math.min(...statesOf(fleet.entry(id)!).map((one) => URGENCY.indexOf(one)));
     const power = (id: string) =>
       placesOf(fleet.entry(id)!).reduce((sum, one) => sum + powerOf(fleet.entry(id)!.station, one), 0);
-    if (order === "state") found.sort((a, b) => rank(a) - rank(b));
+    if (order === "state") found.sort((a, b) => urgencyOf(fleet.entry(a)!) - urgencyOf(fleet.entry(b)!));
     if (order === "power") found.sort((a, b) => power(b) - power(a));
     return found;
-  }, [ids, text, shown, order, totals]);
+  }, [ids, text, shown, order, moved]);
   const wanted = useSame(found);
   // A thousand tiles are laid out anew only when some come, go, or change places: each draws its own state.
   const groups = useMemo(() => {
@@ -218,24 +223,6 @@ function Stations({
   );
 }
 
-const URGENCY: readonly State[] = [
-  "faulted",
-  "offline",
-  "unavailable",
-  "unknown",
-  "charging",
-  "plugged_in",
-  "finished",
-  "reserved",
-  "unplugged",
-];
-
-function statesOf(entry: Entry): State[] {
-  const places = placesOf(entry);
-  if (places.length === 0) return [entry.station.connected ? "unknown" : "offline"];
-  return places.map((one) => stateOf(entry.station, one));
-}
-
 const Tiles = memo(function Tiles({ ids }: { ids: readonly string[] }) {
   return (
     <div className="tiles">
@@ -261,8 +248,7 @@ const Tile = memo(function Tile({ id }: { id: string }) {
   if (entry === undefined) return null;
   const { station } = entry;
   const places = placesOf(entry);
-  const states = statesOf(entry);
-  const first = [...states].sort((a, b) => URGENCY.indexOf(a) - URGENCY.indexOf(b))[0] ?? "unknown";
+  const first = URGENCY[urgencyOf(entry)] ?? "unknown";
   const power = places.reduce((sum, one) => sum + powerOf(station, one), 0);
   return (
     <Link to={`/stations/${encodeURIComponent(id)}`} className={`tile tone-${first}`} data-state={first}>

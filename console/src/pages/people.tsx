@@ -4,8 +4,10 @@ import { useState } from "react";
 import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
+import { Audit } from "../parts/audit";
 import { Empty, PageHead, Pill } from "../parts/basics";
 import { Dialog } from "../parts/dialog";
+import { useFilters } from "../parts/filters";
 import { Pages, usePages } from "../parts/more";
 import { useDeed, useQuestion } from "../parts/outcome";
 import { Rows } from "../parts/rows";
@@ -23,10 +25,11 @@ const ROLES: readonly [Schemas["Role"], Text, Text][] = [
 
 export default function PeoplePage() {
   const { t } = useText();
+  const [filters, filter] = useFilters("tab");
   return (
     <>
       <PageHead title={t("Administration")} lead={t("Who may do what, who is told, and who did what")} />
-      <Tabs defaultValue="users" keepMounted={false}>
+      <Tabs value={filters.tab || "users"} onChange={(tab) => filter({ tab: tab ?? "" })} keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="users">{t("Users")}</Tabs.Tab>
           <Tabs.Tab value="webhooks">{t("Webhooks")}</Tabs.Tab>
@@ -468,39 +471,3 @@ const EVENTS = [
   "payment.updated",
   "site.alarm",
 ];
-
-function Audit() {
-  const { t } = useText();
-  const format = useFormat();
-  const found = usePages(["audit"], (cursor) =>
-    asked(api.GET("/api/v1/audit", { params: { query: { cursor, limit: 50 } } })),
-  );
-  return (
-    <section className="card">
-      <h2>{t("Audit log")}</h2>
-      <Pages of={found} none={<Empty title={t("Nothing yet")}>{t("Whatever anybody changes is entered here.")}</Empty>}>
-        {(items) => (
-          <Rows
-            items={items}
-            by={(one) => one.id}
-            columns={[
-              { name: "Time", cell: (one) => format.dateTime(one.at) },
-              {
-                name: "By",
-                cell: (one) => (
-                  <>
-                    <b>{one.actor_name}</b>{" "}
-                    <span className="small faint">{[one.actor, one.address].filter(Boolean).join(" · ")}</span>
-                  </>
-                ),
-              },
-              { name: "What happened", cell: (one) => one.operation.replaceAll("_", " ") },
-              { name: "Where", cell: (one) => <span className="mono">{one.path}</span> },
-              { name: "Outcome", num: true, cell: (one) => one.status ?? "–" },
-            ]}
-          />
-        )}
-      </Pages>
-    </section>
-  );
-}

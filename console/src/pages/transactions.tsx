@@ -1,56 +1,63 @@
-import { Button, Select, TextInput } from "@mantine/core";
+import { Button, Menu, Select, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconDownload } from "@tabler/icons-react";
-import { useMemo, useState } from "react";
-import { useSearchParams } from "react-router";
-import { credentials } from "../api/client";
-import { useText } from "../i18n/text";
+import { useMemo } from "react";
+import { type Text, useText } from "../i18n/text";
 import { useFleet } from "../live/fleet";
 import { PageHead } from "../parts/basics";
+import { Between, instantOf, useFilters, Views } from "../parts/filters";
 import { useDeed } from "../parts/outcome";
+import { saveExport } from "../parts/save";
 import { type TransactionQuery, TransactionTable } from "../parts/transaction-table";
 
 export default function TransactionsPage() {
   const { t } = useText();
   const deed = useDeed();
   const ids = useFleet((all) => all.ids);
-  const [search] = useSearchParams();
-  const [token, setToken] = useState(search.get("token") ?? "");
-  const [station, setStation] = useState<string | null>(null);
-  const [state, setState] = useState<string | null>(null);
-  const [from, setFrom] = useState("");
-  const [asking] = useDebouncedValue(token.trim(), 300);
+  const [filters, filter] = useFilters("token", "station", "state", "since", "until");
+  const { station, state } = filters;
+  const [token] = useDebouncedValue(filters.token.trim(), 300);
+  const since = instantOf(filters.since);
+  const until = instantOf(filters.until);
   const query = useMemo<TransactionQuery>(
     () => ({
-      ...(station !== null && { station_id: station }),
-      ...(asking && { id_token: asking }),
-      ...(state === "suspect" ? { orphan: true } : state !== null && { state: state as "active" }),
-      ...(from && { started_from: new Date(from).toISOString() }),
+      ...(station && { station_id: station }),
+      ...(token && { id_token: token }),
+      ...(state === "orphan" ? { orphan: true } : state && { state: state as "active" }),
+      ...(since && { started_from: since }),
+      ...(until && { started_to: until }),
     }),
-    [station, asking, state, from],
+    [station, token, state, since, until],
   );
-  const save = () =>
-    deed(t("Save as CSV"), async () => {
-      const { station_id, id_token, started_from } = query;
-      const wanted = new URLSearchParams(
-        Object.entries({ station_id, id_token, started_from }).filter(
-          (one): one is [string, string] => one[1] !== undefined,
-        ),
-      );
-      const answer = await fetch(`/api/v1/exports/transactions.csv?${wanted}`, { headers: credentials.headers });
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(await answer.blob());
-      link.download = "transactions.csv";
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    });
+  const save = (what: Text, name: string, period: "started" | "created") =>
+    deed(t(what), () =>
+      saveExport(name, {
+        station_id: station || undefined,
+        id_token: token || undefined,
+        [`${period}_from`]: since,
+        [`${period}_to`]: until,
+      }),
+    );
   return (
     <>
       <PageHead title={t("Transactions")}>
-        <Button variant="default" leftSection={<IconDownload size={16} aria-hidden />} onClick={save}>
-          {t("Save as CSV")}
-        </Button>
+        <Menu position="bottom-end" width={260}>
+          <Menu.Target>
+            <Button variant="default" leftSection={<IconDownload size={16} aria-hidden />}>
+              {t("Save as CSV")}
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Label>{t("By station, token and time as filtered")}</Menu.Label>
+            <Menu.Item onClick={() => save("Transactions", "transactions.csv", "started")}>
+              {t("Transactions")}
+            </Menu.Item>
+            <Menu.Item onClick={() => save("Bills", "cdrs.csv", "created")}>{t("Bills")}</Menu.Item>
+            <Menu.Item onClick={() => save("Meter readings", "meter-values.csv", "started")}>
+              {t("Meter readings")}
+            </Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
       </PageHead>
       <section className="card">
         <div className="strip controls">
@@ -61,16 +68,16 @@ export default function TransactionsPage() {
             aria-label={t("Station")}
             placeholder={t("all stations")}
             data={[...ids]}
-            value={station}
-            onChange={setStation}
+            value={station || null}
+            onChange={(value) => filter({ station: value ?? "" })}
             limit={50}
           />
           <TextInput
             size="xs"
             aria-label={t("Token")}
             placeholder={t("Token, exactly")}
-            value={token}
-            onChange={(event) => setToken(event.currentTarget.value)}
+            value={filters.token}
+            onChange={(event) => filter({ token: event.currentTarget.value })}
           />
           <Select
             size="xs"
@@ -81,19 +88,13 @@ export default function TransactionsPage() {
               { value: "active", label: t("running") },
               { value: "ended", label: t("ended") },
               { value: "closed", label: t("closed by us") },
-              { value: "suspect", label: t("start missing") },
+              { value: "orphan", label: t("start missing") },
             ]}
-            value={state}
-            onChange={setState}
+            value={state || null}
+            onChange={(value) => filter({ state: value ?? "" })}
           />
-          <TextInput
-            size="xs"
-            type="datetime-local"
-            aria-label={t("Started after")}
-            title={t("Started after")}
-            value={from}
-            onChange={(event) => setFrom(event.currentTarget.value)}
-          />
+          <Between filters={filters} filter={filter} />
+          <Views />
         </div>
         <TransactionTable query={query} />
       </section>

@@ -12,7 +12,7 @@ import {
   IconPlugOff,
   IconPlugX,
 } from "@tabler/icons-react";
-import type { ComponentType, ReactNode } from "react";
+import { type ComponentType, type ReactNode, useEffect } from "react";
 import { Refusal, Unreachable } from "../api/client";
 import { type Text, useText } from "../i18n/text";
 import type { State } from "../live/fleet";
@@ -139,6 +139,9 @@ export function Shown<T>({ of, children }: { of: Asked<T>; children: (found: T) 
 }
 
 export function PageHead({ title, children, lead }: { title: ReactNode; children?: ReactNode; lead?: ReactNode }) {
+  useEffect(() => {
+    if (typeof title === "string") document.title = `${title} · Forecourt`;
+  }, [title]);
   return (
     <div className="card-head page-head">
       <div>

@@ -19,11 +19,59 @@ const STATES: Record<Batch["state"], { word: Text; tone: Tone }> = {
   done: { word: "done", tone: "good" },
   cancelled: { word: "cancelled", tone: "quiet" },
 };
+interface Asking {
+  key: string;
+  command: string;
+  word: Text;
+  /** What will happen. */
+  what: Text;
+  parameters: Record<string, unknown>;
+}
+
 /** What can be asked of many at once without thinking of each; anything else as a message of one's own. */
-const ASKED: readonly [string, Text, Record<string, unknown>][] = [
-  ["CLEAR_CACHE", "Clear the cache", {}],
-  ["RESET", "Restart, in good order", { reset_type: "Immediate", graceful: true }],
-  ["TRIGGER_MESSAGE", "Ask for a heartbeat", { requested_message: "Heartbeat" }],
+const ASKED: readonly Asking[] = [
+  {
+    key: "cache",
+    command: "CLEAR_CACHE",
+    word: "Clear the cache",
+    what: "While they are offline, they let in only whom their local lists name, until they learn others.",
+    parameters: {},
+  },
+  {
+    key: "status",
+    command: "TRIGGER_MESSAGE",
+    word: "Ask for their state",
+    what: "Each tells anew what state its connectors are in; nothing else changes.",
+    parameters: { requested_message: "StatusNotification" },
+  },
+  {
+    key: "heartbeat",
+    command: "TRIGGER_MESSAGE",
+    word: "Ask for a heartbeat",
+    what: "Each shows that it is there, and gets the time; nothing else changes.",
+    parameters: { requested_message: "Heartbeat" },
+  },
+  {
+    key: "closed",
+    command: "CHANGE_AVAILABILITY",
+    word: "Take out of service",
+    what: "Nobody can begin to charge there until they are put into service again; who charges now may finish.",
+    parameters: { evse_id: 0, operational_status: "Inoperative" },
+  },
+  {
+    key: "open",
+    command: "CHANGE_AVAILABILITY",
+    word: "Put into service",
+    what: "Drivers can charge here again.",
+    parameters: { evse_id: 0, operational_status: "Operative" },
+  },
+  {
+    key: "restart",
+    command: "RESET",
+    word: "Restart, in good order",
+    what: "Each ends what runs, then starts again. They are away for some minutes.",
+    parameters: { reset_type: "Immediate", graceful: true },
+  },
 ];
 
 /** One command for many stations, and how it goes. */
@@ -142,12 +190,21 @@ function Items({ id }: { id: string }) {
   );
 }
 
-export function AskMany({ close, done }: { close: () => void; done: () => void }) {
+export function AskMany({
+  at,
+  close,
+  done,
+}: {
+  /** Those that were chosen before; otherwise they are chosen here. */
+  at?: readonly string[];
+  close: () => void;
+  done: () => void;
+}) {
   const { t } = useText();
   const deed = useDeed();
   const ids = useFleet((all) => all.ids);
-  const [what, setWhat] = useState("CLEAR_CACHE");
-  const [chosen, choose] = useState<string[]>([]);
+  const [what, setWhat] = useState("cache");
+  const [chosen, choose] = useState<string[]>(() => [...(at ?? [])]);
   const [model, setModel] = useState<string | null>(null);
   const [action, setAction] = useState("");
   const [payload, setPayload] = useState("{}");
@@ -167,7 +224,7 @@ export function AskMany({ close, done }: { close: () => void; done: () => void }
       (chosen.length === 0 || chosen.includes(id)) &&
       (model === null || fleet.entry(id)?.station.identity?.model === model),
   ).length;
-  const typed = ASKED.find(([name]) => name === what);
+  const typed = ASKED.find((one) => one.key === what);
   let parsed: Record<string, unknown> | null = null;
   try {
     parsed = JSON.parse(payload) as Record<string, unknown>;
@@ -193,7 +250,7 @@ export function AskMany({ close, done }: { close: () => void; done: () => void }
                   },
                   ...(typed === undefined
                     ? { raw: { action: action.trim(), payload: parsed ?? {} } }
-                    : { command: typed[0], parameters: typed[2] }),
+                    : { command: typed.command, parameters: typed.parameters }),
                 },
               }),
             ),
@@ -206,13 +263,14 @@ export function AskMany({ close, done }: { close: () => void; done: () => void }
       <Select
         label={t("Command")}
         data={[
-          ...ASKED.map(([value, word]) => ({ value, label: t(word) })),
+          ...ASKED.map((one) => ({ value: one.key, label: t(one.word) })),
           { value: "raw", label: t("A message of my own") },
         ]}
         value={what}
-        onChange={(value) => setWhat(value ?? "CLEAR_CACHE")}
+        onChange={(value) => setWhat(value ?? "cache")}
         allowDeselect={false}
       />
+      {typed !== undefined && <p className="small">{t(typed.what)}</p>}
       {typed === undefined && (
         <>
           <TextInput
@@ -231,16 +289,20 @@ export function AskMany({ close, done }: { close: () => void; done: () => void }
           />
         </>
       )}
-      <MultiSelect
-        label={t("Stations")}
-        description={t("None chosen: all.")}
-        searchable
-        limit={50}
-        data={[...ids]}
-        value={chosen}
-        onChange={choose}
-      />
-      <Select label={t("Model")} clearable data={models} value={model} onChange={setModel} />
+      {at === undefined && (
+        <>
+          <MultiSelect
+            label={t("Stations")}
+            description={t("None chosen: all.")}
+            searchable
+            limit={50}
+            data={[...ids]}
+            value={chosen}
+            onChange={choose}
+          />
+          <Select label={t("Model")} clearable data={models} value={model} onChange={setModel} />
+        </>
+      )}
       <p className="small">{t("{n} stations are asked, ten at a time.", { n: meant })}</p>
     </Sheet>
   );

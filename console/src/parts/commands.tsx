@@ -1,12 +1,13 @@
 import { IconChevronRight } from "@tabler/icons-react";
-import { Fragment, useState } from "react";
-import { Link } from "react-router";
+import { useState } from "react";
 import { api, asked } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { useText } from "../i18n/text";
 import { Empty } from "./basics";
 import { Pages, usePages } from "./more";
-import { CommandState, saying } from "./outcome";
+import { type Command, CommandState, saying } from "./outcome";
+import { Rows } from "./rows";
+import { StationLink } from "./station-choice";
 
 /** What was asked of stations, and what came of it. */
 export function Commands({ stationId }: { stationId?: string }) {
@@ -26,68 +27,51 @@ export function Commands({ stationId }: { stationId?: string }) {
       }
     >
       {(items) => (
-        <table className="plain">
-          <thead>
-            <tr>
-              <th>{t("Time")}</th>
-              {stationId === undefined && <th>{t("Station")}</th>}
-              <th>{t("Command")}</th>
-              <th>{t("Outcome")}</th>
-              <th>{t("In the station's words")}</th>
-              <th>{t("By")}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map((one) => {
-              const isOpen = opened === one.id;
-              return (
-                <Fragment key={one.id}>
-                  <tr>
-                    <td className="faint">{format.dateTime(one.created_at)}</td>
-                    {stationId === undefined && (
-                      <td>
-                        <Link className="link" to={`/stations/${encodeURIComponent(one.station_id)}/commands`}>
-                          {one.station_id}
-                        </Link>
-                      </td>
-                    )}
-                    <td>
-                      <button
-                        type="button"
-                        className="disclose"
-                        aria-expanded={isOpen}
-                        onClick={() => open(isOpen ? null : one.id)}
-                      >
-                        <IconChevronRight size={14} aria-hidden className={isOpen ? "turned" : undefined} />
-                        <b>{one.name}</b>
-                      </button>
-                    </td>
-                    <td>
-                      <CommandState of={one} />
-                    </td>
-                    <td className="wrap">{saying(one) || "–"}</td>
-                    <td className="faint">{one.origin === "api" ? t("somebody") : t("the CSMS")}</td>
-                  </tr>
-                  {isOpen && (
-                    <tr>
-                      <td colSpan={stationId === undefined ? 6 : 5}>
-                        <span className="small faint">{t("What was sent")}</span>
-                        <pre className="frame">{JSON.stringify(one.payload ?? one.request, null, 2)}</pre>
-                        {one.answer !== null && (
-                          <>
-                            <span className="small faint">{t("The answer")}</span>
-                            <pre className="frame">{JSON.stringify(one.answer, null, 2)}</pre>
-                          </>
-                        )}
-                      </td>
-                    </tr>
-                  )}
-                </Fragment>
-              );
-            })}
-          </tbody>
-        </table>
+        <Rows
+          items={items}
+          by={(one) => one.id}
+          below={(one) => opened === one.id && <Details of={one} />}
+          columns={[
+            { name: "Time", cell: (one) => format.dateTime(one.created_at) },
+            stationId === undefined
+              ? { name: "Station", cell: (one) => <StationLink id={one.station_id} part="commands" /> }
+              : null,
+            {
+              name: "Command",
+              cell: (one) => (
+                <button
+                  type="button"
+                  className="disclose"
+                  aria-expanded={opened === one.id}
+                  onClick={() => open(opened === one.id ? null : one.id)}
+                >
+                  <IconChevronRight size={14} aria-hidden className={opened === one.id ? "turned" : undefined} />
+                  <b>{one.name}</b>
+                </button>
+              ),
+            },
+            { name: "Outcome", cell: (one) => <CommandState of={one} /> },
+            { name: "In the station's words", cell: (one) => saying(one) || "–" },
+            { name: "By", cell: (one) => (one.origin === "api" ? t("somebody") : t("the CSMS")) },
+          ]}
+        />
       )}
     </Pages>
+  );
+}
+
+function Details({ of: one }: { of: Command }) {
+  const { t } = useText();
+  return (
+    <>
+      <span className="small faint">{t("What was sent")}</span>
+      <pre className="frame">{JSON.stringify(one.payload ?? one.request, null, 2)}</pre>
+      {one.answer !== null && (
+        <>
+          <span className="small faint">{t("The answer")}</span>
+          <pre className="frame">{JSON.stringify(one.answer, null, 2)}</pre>
+        </>
+      )}
+    </>
   );
 }

@@ -3,13 +3,17 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { IconArrowDownLeft, IconArrowUpRight, IconChevronRight } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { Fragment, useEffect, useMemo, useState } from "react";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { useText } from "../i18n/text";
 import { Stream } from "../live/stream";
 import { Empty, Pill } from "./basics";
+import { Between, instantOf, useFilters, Views } from "./filters";
 import { Pages, usePages } from "./more";
+
+/** How many frames the server looks through for one page of a search for text. */
+const READ_EACH = 20_000;
 
 type Frame = Schemas["OcppMessageResource"];
 
@@ -48,18 +52,33 @@ export default function Messages({ stationId }: { stationId?: string }) {
   const { t } = useText();
   const format = useFormat();
   const queries = useQueryClient();
-  const [action, setAction] = useState("");
-  const [sought] = useSearchParams();
-  const [text, setText] = useState(sought.get("text") ?? "");
-  const [direction, setDirection] = useState<string | null>(null);
+  const [filters, filter] = useFilters("text", "action", "direction", "since", "until");
+  const { direction } = filters;
   const [follow, setFollow] = useState(false);
   const [opened, open] = useState<string | null>(null);
-  const [asking] = useDebouncedValue(action.trim(), 300);
-  const key = useMemo(() => ["messages", stationId ?? null, asking], [stationId, asking]);
+  const [text] = useDebouncedValue(filters.text.trim(), 400);
+  const [action] = useDebouncedValue(filters.action.trim(), 300);
+  const since = instantOf(filters.since);
+  const until = instantOf(filters.until);
+  const key = useMemo(
+    () => ["messages", stationId ?? null, text, action, since ?? null, until ?? null],
+    [stationId, text, action, since, until],
+  );
   const found = usePages(key, (cursor) =>
     asked(
       api.GET("/api/v1/ocpp-messages", {
-        params: { query: { cursor, limit: 200, station_id: stationId, action: asking || undefined } },
+        params: {
+          query: {
+            cursor,
+            limit: 200,
+            station_id: stationId,
+            text: text || undefined,
+            action: action || undefined,
+            since,
+            until,
+            exchanges: true,
+          },
+        },
       }),
     ),
   );
@@ -80,14 +99,15 @@ export default function Messages({ stationId }: { stationId?: string }) {
       own.stop();
     };
   }, [follow, stationId, key, queries]);
+  const pages = found.data?.pages;
   const shown = useMemo(() => {
-    const needle = text.trim().toLowerCase();
-    return exchangesOf(found.items ?? []).filter(
-      (one) =>
-        (direction === null || (one.call ?? one.answer)!.direction === direction) &&
-        (needle === "" || `${one.call?.frame ?? ""} ${one.answer?.frame ?? ""}`.toLowerCase().includes(needle)),
+    const frames = new Map<number, Frame>();
+    for (const page of pages ?? [])
+      for (const frame of [...page.items, ...(page.others ?? [])]) frames.set(frame.id, frame);
+    return exchangesOf([...frames.values()].sort((a, b) => b.id - a.id)).filter(
+      (one) => direction === "" || (one.call ?? one.answer)!.direction === direction,
     );
-  }, [found.items, text, direction]);
+  }, [pages, direction]);
   return (
     <>
       <div className="strip controls">
@@ -95,16 +115,17 @@ export default function Messages({ stationId }: { stationId?: string }) {
           size="xs"
           aria-label={t("Text in the message")}
           placeholder={t("Text in the message")}
-          value={text}
-          onChange={(event) => setText(event.currentTarget.value)}
+          value={filters.text}
+          onChange={(event) => filter({ text: event.currentTarget.value })}
           className="grow"
+          maxLength={200}
         />
         <TextInput
           size="xs"
           aria-label={t("Action")}
           placeholder={t("Action, exactly")}
-          value={action}
-          onChange={(event) => setAction(event.currentTarget.value)}
+          value={filters.action}
+          onChange={(event) => filter({ action: event.currentTarget.value })}
         />
         <Select
           size="xs"
@@ -116,27 +137,33 @@ export default function Messages({ stationId }: { stationId?: string }) {
             { value: "in", label: t("from the station") },
             { value: "out", label: t("to the station") },
           ]}
-          value={direction}
-          onChange={setDirection}
+          value={direction || null}
+          onChange={(value) => filter({ direction: value ?? "" })}
         />
+        <Between filters={filters} filter={filter} />
         <Switch
           size="sm"
           label={t("Follow")}
           checked={follow}
           onChange={(event) => setFollow(event.currentTarget.checked)}
         />
+        <Views />
       </div>
       <Pages
         of={found}
-        none={<Empty title={t("No message")}>{t("Every message is kept from the first connection on.")}</Empty>}
+        none={
+          <Empty title={t("No message")}>
+            {found.hasNextPage
+              ? t("None of the newest {n} is like that: look further back.", { n: READ_EACH * (pages?.length ?? 1) })
+              : t("Every message is kept from the first connection on; or take the filter away.")}
+          </Empty>
+        }
       >
         {() =>
           shown.length === 0 ? (
-            <Empty title={t("No message of those loaded is like that")}>
-              {t("Show more, or take the filter away.")}
-            </Empty>
+            <Empty title={t("None of the newest is like that")}>{t("Show more, or take the filter away.")}</Empty>
           ) : (
-            <table className="plain messages">
+            <table className="plain stack messages">
               <thead>
                 <tr>
                   <th>{t("Time")}</th>
@@ -154,11 +181,11 @@ export default function Messages({ stationId }: { stationId?: string }) {
                   return (
                     <Fragment key={one.key}>
                       <tr>
-                        <td className="faint" title={first.at}>
-                          {format.seconds(first.at)}
+                        <td className="faint" title={first.at} data-label={t("Time")}>
+                          {format.moment(first.at)}
                         </td>
                         {stationId === undefined && (
-                          <td>
+                          <td data-label={t("Station")}>
                             {first.station_id === null ? (
                               "–"
                             ) : (
@@ -185,7 +212,7 @@ export default function Messages({ stationId }: { stationId?: string }) {
                           </button>
                           {!isOpen && <span className="peek mono faint">{peek(first.frame)}</span>}
                         </td>
-                        <td>
+                        <td data-label={t("Answer")}>
                           {kind === null ? (
                             <Pill tone="warn">{t("none")}</Pill>
                           ) : kind === "error" ? (
@@ -194,7 +221,9 @@ export default function Messages({ stationId }: { stationId?: string }) {
                             <Pill tone="good">{statusOf(one.answer!.frame) ?? t("answered")}</Pill>
                           )}
                         </td>
-                        <td className="num">{one.call && one.answer ? latency(one.call.at, one.answer.at) : "–"}</td>
+                        <td className="num" data-label={t("Latency")}>
+                          {one.call && one.answer ? latency(one.call.at, one.answer.at) : "–"}
+                        </td>
                       </tr>
                       {isOpen && (
                         <tr>

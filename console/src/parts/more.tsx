@@ -12,9 +12,9 @@ interface Page<T> {
 }
 
 /** A list that comes in pages. */
-export function usePages<T>(
+export function usePages<P extends Page<unknown>>(
   key: QueryKey,
-  page: (cursor: string | undefined) => Promise<Page<T>>,
+  page: (cursor: string | undefined) => Promise<P>,
   live: readonly string[] = [],
   everyMs?: number,
 ) {
@@ -26,7 +26,7 @@ export function usePages<T>(
     ...(everyMs !== undefined && { refetchInterval: everyMs }),
   });
   useLive(key, live);
-  return { ...found, items: found.data?.pages.flatMap((one) => one.items) };
+  return { ...found, items: found.data?.pages.flatMap((one) => one.items) as P["items"] | undefined };
 }
 
 interface Of {
@@ -86,10 +86,10 @@ export function Pages<T>({
 }) {
   const { t } = useText();
   if (of.items === undefined) return of.error ? <Trouble error={of.error} again={() => of.refetch()} /> : <Loading />;
-  if (of.items.length === 0) return none;
+  if (of.items.length === 0 && !of.hasNextPage) return none;
   return (
     <>
-      <Wide>{children(of.items)}</Wide>
+      {of.items.length === 0 ? none : <Wide>{children(of.items)}</Wide>}
       {of.hasNextPage && (
         <div className="show-more">
           <Button variant="default" size="xs" loading={of.isFetchingNextPage} onClick={() => of.fetchNextPage()}>

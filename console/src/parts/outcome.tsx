@@ -64,8 +64,42 @@ export function useDeed() {
   );
 }
 
+/** How many requests are under way at a time. */
+const AT_ONCE = 6;
+
+/** Does the same for each, some at a time, and tells how it went: also for how many, and why, it did not. */
+export function useForEach() {
+  const { t } = useText();
+  const trouble = useTrouble();
+  return async (what: string, ids: readonly string[], deed: (id: string) => Promise<unknown>): Promise<boolean> => {
+    const rest = [...ids];
+    const failed: [string, unknown][] = [];
+    const work = async () => {
+      for (let id = rest.shift(); id !== undefined; id = rest.shift())
+        try {
+          await deed(id);
+        } catch (error) {
+          failed.push([id, error]);
+        }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    const [first] = failed;
+    notifications.show({
+      title: what,
+      message:
+        first === undefined
+          ? t("Done at {n} stations", { n: ids.length })
+          : `${t("Done at {n} stations, not at {m}", { n: ids.length - failed.length, m: failed.length })}: ${first[0]}: ${trouble(first[1]).advice}`,
+      color: first === undefined ? "teal" : "red",
+      autoClose: first === undefined ? 6000 : 20_000,
+    });
+    return first === undefined;
+  };
+}
+
 function isCommand(found: unknown): found is Command {
-  return typeof found === "object" && found !== null && "state" in found && "timeout_s" in found;
+  // A batch has a state too, but another one, and no station of its own.
+  return typeof found === "object" && found !== null && "timeout_s" in found && "station_id" in found;
 }
 
 interface Question {

@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { Fragment, type ReactNode } from "react";
 import { type Text, useText } from "../i18n/text";
 
 export interface Column<T> {
@@ -12,15 +12,18 @@ export function Rows<T>({
   items,
   columns,
   by,
+  below,
 }: {
   items: readonly T[];
   columns: readonly (Column<T> | null)[];
   by: (item: T) => string | number;
+  /** What stands below a row, over its whole width. */
+  below?: (item: T) => ReactNode;
 }) {
   const { t } = useText();
   const shown = columns.filter((one) => one !== null);
   return (
-    <table className="plain">
+    <table className="plain stack">
       <thead>
         <tr>
           {shown.map((one, index) => (
@@ -31,15 +34,29 @@ export function Rows<T>({
         </tr>
       </thead>
       <tbody>
-        {items.map((item) => (
-          <tr key={by(item)}>
-            {shown.map((one, index) => (
-              <td key={one.name ?? `unnamed ${index}`} className={one.num || one.name === null ? "num" : "wrap"}>
-                {one.cell(item)}
-              </td>
-            ))}
-          </tr>
-        ))}
+        {items.map((item) => {
+          const more = below?.(item);
+          return (
+            <Fragment key={by(item)}>
+              <tr>
+                {shown.map((one, index) => (
+                  <td
+                    key={one.name ?? `unnamed ${index}`}
+                    className={one.num || one.name === null ? "num" : "wrap"}
+                    data-label={one.name === null ? undefined : t(one.name)}
+                  >
+                    {one.cell(item)}
+                  </td>
+                ))}
+              </tr>
+              {more && (
+                <tr>
+                  <td colSpan={shown.length}>{more}</td>
+                </tr>
+              )}
+            </Fragment>
+          );
+        })}
       </tbody>
     </table>
   );

@@ -5,6 +5,8 @@ import { type Text, useText } from "../i18n/text";
 import { serverNow } from "../live/clock";
 import { Empty, Pill } from "./basics";
 import { Pages, usePages } from "./more";
+import { Rows } from "./rows";
+import { StationLink } from "./station-choice";
 
 /** Ranges are pairs; the client reads them as lists of numbers. */
 export type Transaction = Omit<Schemas["TransactionResource"], "missing"> & { missing: readonly (readonly number[])[] };
@@ -40,56 +42,45 @@ export function TransactionTable({ query }: { query: TransactionQuery }) {
       }
     >
       {(items) => (
-        <table className="plain">
-          <thead>
-            <tr>
-              <th>{t("Number")}</th>
-              {query.station_id === undefined && <th>{t("Station")}</th>}
-              <th>{t("Token")}</th>
-              <th>{t("Started")}</th>
-              <th className="num">{t("Duration")}</th>
-              <th className="num">{t("Energy")}</th>
-              <th>{t("State")}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map((one) => (
-              <tr key={one.number}>
-                <td>
-                  <Link className="link" to={`/transactions/${one.number}`}>
-                    <b>{one.number}</b>
-                  </Link>
-                </td>
-                {query.station_id === undefined && (
-                  <td>
-                    <Link className="link" to={`/stations/${encodeURIComponent(one.station_id)}`}>
-                      {one.station_id}
-                    </Link>
-                    {one.evse_id !== null && one.evse_id > 1 ? ` · ${one.evse_id}` : ""}
-                  </td>
-                )}
-                <td className="mono">{one.id_token ?? "–"}</td>
-                <td>{format.dateTime(one.started_at)}</td>
-                <td className="num">
-                  {one.started_at === null
-                    ? "–"
-                    : format.duration(
-                        ((one.ended_at === null ? serverNow() : Date.parse(one.ended_at)) -
-                          Date.parse(one.started_at)) /
-                          1000,
-                      )}
-                </td>
-                <td className="num">{format.energy(one.energy_wh)}</td>
-                <td>
-                  <TransactionMarks of={one} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <Rows
+          items={items}
+          by={(one) => one.number}
+          columns={[
+            {
+              name: "Number",
+              cell: (one) => (
+                <Link className="link" to={`/transactions/${one.number}`}>
+                  <b>{one.number}</b>
+                </Link>
+              ),
+            },
+            query.station_id === undefined
+              ? {
+                  name: "Station",
+                  cell: (one) => (
+                    <span>
+                      <StationLink id={one.station_id} />
+                      {one.evse_id !== null && one.evse_id > 1 ? ` · ${one.evse_id}` : ""}
+                    </span>
+                  ),
+                }
+              : null,
+            { name: "Token", cell: (one) => <span className="mono">{one.id_token ?? "–"}</span> },
+            { name: "Started", cell: (one) => format.dateTime(one.started_at) },
+            { name: "Duration", num: true, cell: (one) => format.duration(lasted(one)) },
+            { name: "Energy", num: true, cell: (one) => format.energy(one.energy_wh) },
+            { name: "State", cell: (one) => <TransactionMarks of={one} /> },
+          ]}
+        />
       )}
     </Pages>
   );
+}
+
+/** Seconds, so far or in all. */
+function lasted({ started_at, ended_at }: Transaction): number | null {
+  if (started_at === null) return null;
+  return ((ended_at === null ? serverNow() : Date.parse(ended_at)) - Date.parse(started_at)) / 1000;
 }
 
 export function TransactionMarks({ of: one }: { of: Transaction }) {
