@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, Page, expect
 
 from forecourt.console.pages import STATIC
@@ -17,6 +17,7 @@ PATIENCE_MS = 90_000
 PATIENCE_S = 600
 """Of a whole test."""
 PICTURES = Path(__file__).parents[2] / "build" / "console"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PHONE = (360, 740)
 DESK = (1440, 900)
 
@@ -83,13 +84,17 @@ async def too_wide(page: Page) -> int:
     return int(there)
 
 
-async def barriers(page: Page) -> list[str]:
+async def barriers(page: Page, within: str | None = None) -> list[str]:
     """What keeps somebody from using this page (WCAG 2 A and AA), as axe sees it; only what is serious or worse."""
-    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
-    results = await Axe().run(page, options=options)
+    if await page.evaluate("typeof axe === 'undefined'"):
+        await page.evaluate(AXE_SCRIPT)
+    violations = await page.evaluate(
+        """async ([within, options]) => (await axe.run(within ?? document, options)).violations""",
+        [within, {"runOnly": WCAG, "resultTypes": ["violations"]}],
+    )
     return [
         f"{violation['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for violation in results.response["violations"]
+        for violation in violations
         if violation["impact"] in {"serious", "critical"}
         for node in violation["nodes"]
     ]

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from forecourt.app.csms import RunningCsms
 from forecourt.csms import authorization, driver, stations, tariffs, transactions, wishes
 from forecourt.csms.authorization import TokenFields
 from forecourt.csms.errors import NotFound
@@ -149,21 +150,21 @@ async def _start(page: Page, token: str) -> None:
     await page.get_by_role("button", name="Start charging").click()
 
 
-async def test_nothing_else_is_reachable(tmp_path: Path) -> None:
-    async with locked_csms(tmp_path) as csms, httpx.AsyncClient(base_url=address_of(csms), timeout=60) as client:
-        await stations.create_station(csms.context, "CP 1", stations.StationFields())
-        await stations.create_station(csms.context, "CP 2", stations.StationFields())
-        numbers = [(await stations.get_station(csms.context, name)).number for name in ("CP 1", "CP 2")]
+async def test_nothing_else_is_reachable(locked: RunningCsms) -> None:
+    async with httpx.AsyncClient(base_url=address_of(locked), timeout=60) as client:
+        await stations.create_station(locked.context, "CP 8", stations.StationFields())
+        await stations.create_station(locked.context, "CP 9", stations.StationFields())
+        numbers = [(await stations.get_station(locked.context, name)).number for name in ("CP 8", "CP 9")]
         code, other = (driver.code_of(SECRET, number) for number in numbers)
         seen = await client.get(f"/api/v1/driver/{code}")
         assert seen.status_code == 200
-        assert "CP 1" not in seen.text
+        assert "CP 8" not in seen.text
         forged = f"{numbers[1]}-{code.partition('-')[2]}"
         for wrong in (forged, f"0{code}", code.upper(), f"{code}x", "1", "-", "x" * 1000, "٣-a"):
             assert (await client.get(f"/api/v1/driver/{wrong}")).status_code == 404, wrong
         for path in (
             "stations",
-            "stations/CP%201/driver-page",
+            "stations/CP%208/driver-page",
             "transactions",
             "driver",
             f"driver/{code}/../../stations",

@@ -13,6 +13,8 @@ pytestmark = [
     pytest.mark.xdist_group("console"),
     pytest.mark.timeout(PATIENCE_S),
 ]
+STOPS = 8
+"""More than any field has."""
 FOCUS = """() => {
     const here = document.activeElement;
     const style = getComputedStyle(here);
@@ -48,7 +50,6 @@ async def test_whatever_has_the_focus_shows_it(browser: Browser, site: Site) -> 
         assert [place for place in places if not place["seen"]] == []
 
 
-@pytest.mark.slow
 async def test_a_dialog_keeps_the_focus_and_gives_it_back(browser: Browser, site: Site) -> None:
     async with a_page(browser, site.address) as page:
         await page.goto("/tokens")
@@ -57,20 +58,21 @@ async def test_a_dialog_keeps_the_focus_and_gives_it_back(browser: Browser, site
         await opener.focus()
         await page.keyboard.press("Enter")
         dialog = page.get_by_role("dialog")
-        await expect(dialog).to_be_visible()
         await expect(dialog.locator("input").first).to_be_focused()
-        fields = await dialog.locator("input:visible, button:visible, textarea:visible").count()
-        places = await _walk(page, 4 * fields)
-        assert [place for place in places if not place["inside"]] == [], "the focus leaves the dialog"
-        # A field for a date has stops of its own.
-        names = [name for name, _ in groupby(place["name"] for place in places)]
         order = await dialog.evaluate(
             """(dialog) => [...dialog.querySelectorAll("input, button, textarea, select, a[href]")]
                 .filter((one) => one.tabIndex >= 0 && !one.disabled && one.offsetParent !== null)
                 .map((one) => (one.getAttribute("aria-label") ?? (one.textContent || one.id)).trim())"""
         )
+        # Once around, from where it begins to there again; a field for a date has some stops of its own.
+        places = [await page.evaluate(FOCUS)]
+        while len(places) == 1 or places[-1]["name"] != places[0]["name"]:
+            assert len(places) < STOPS * len(order), f"the focus doesn't come back: {places}"
+            places += await _walk(page, 1)
+        assert [place for place in places if not place["inside"]] == [], "the focus leaves the dialog"
+        names = [name for name, _ in groupby(place["name"] for place in places)][:-1]
         first = names.index(order[0])
-        assert names[first : first + len(order)] == order, "the focus goes as the dialog reads"
+        assert names[first:] + names[:first] == order, "the focus goes as the dialog reads"
         await page.keyboard.press("Escape")
         await expect(dialog).to_have_count(0)
         await expect(opener).to_be_focused()

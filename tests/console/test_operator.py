@@ -52,6 +52,7 @@ async def test_a_key_is_changed_and_its_message_found(browser: Browser, site: Si
         await page.get_by_label("Text in the message").fill("HeartbeatInterval")
         call = page.get_by_role("button", name="ChangeConfiguration").first
         await expect(call).to_be_visible()
+        await expect(page.get_by_role("row", name="ChangeConfiguration").first).to_contain_text("Accepted")
         await call.click()
         await expect(page.locator("pre.frame").first).to_contain_text('"321"')
         await picture(page, "messages")
@@ -116,17 +117,60 @@ async def _until_power_is_below(page: Page, most_kw: float) -> None:
     )
 
 
-@pytest.mark.slow
-async def test_one_command_for_many_stations(browser: Browser, site: Site) -> None:
+async def test_stations_that_are_chosen_are_saved_and_asked_together(browser: Browser, site: Site) -> None:
     async with a_page(browser, site.address) as page:
-        await page.goto("/commands")
-        await arrived(page)
-        await page.get_by_role("button", name="Ask many stations").click()
+        await page.goto("/stations")
+        await expect(page.locator("tbody tr")).to_have_count(4)
+        await page.get_by_role("textbox", name="Filter").fill("ocpp1.6")
+        await page.get_by_role("button", name="Station", exact=True).click()
+        await expect(page).to_have_url(re.compile(r"text=ocpp1\.6.*sort=name"))
+        rows = page.locator("tbody tr")
+        count = await rows.count()
+        assert count > 1
+        await page.reload()
+        await expect(rows).to_have_count(count)
+        async with page.expect_download() as saving:
+            await page.get_by_role("button", name="Save as CSV").click()
+        lines = (await (await saving.value).path()).read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("id,name,state,power_kw")
+        assert len(lines) == count + 1
+        assert lines[1].startswith(FIRST)
+
+        await page.get_by_label("Choose all that are shown").check()
+        chosen = page.get_by_role("region", name="With those that are chosen")
+        await expect(chosen).to_contain_text(f"{count} chosen")
+        await page.get_by_label(f"Choose {FIRST}").uncheck()
+        await expect(chosen).to_contain_text(f"{count - 1} chosen")
+        await picture(page, "stations-chosen")
+        await chosen.get_by_role("button", name="Ask them").click()
         sheet = page.get_by_role("dialog")
         await sheet.get_by_role("combobox", name="Command").click()
-        await page.get_by_role("option", name="Clear the cache").click()
+        await page.get_by_role("option", name="Ask for their state").click()
+        await expect(sheet).to_contain_text("nothing else changes")
         await sheet.get_by_role("button", name="Ask them").click()
-        await page.get_by_role("tab", name="Many at once").click()
-        row = page.get_by_role("row", name="CLEAR_CACHE").first
-        await expect(row).to_contain_text(re.compile("4 accepted"))
+        row = page.get_by_role("row", name="TRIGGER_MESSAGE").first
+        await expect(row).to_contain_text(f"{count - 1} accepted")
         await picture(page, "batches")
+
+
+@pytest.mark.slow
+async def test_a_view_is_kept_and_forgotten(browser: Browser, site: Site) -> None:
+    async with a_page(browser, site.address) as page:
+        await page.goto("/stations")
+        await arrived(page)
+        await page.get_by_role("combobox", name="State").click()
+        await page.get_by_role("option", name="Charging").click()
+        await expect(page).to_have_url(re.compile("state=charging"))
+        await page.get_by_role("button", name="Views").click()
+        await page.get_by_role("menuitem", name="Keep this view").click()
+        await page.get_by_role("textbox", name="Name of the view").fill("Busy ones")
+        await page.keyboard.press("Enter")
+        await page.goto("/stations")
+        await page.get_by_role("button", name="Views").click()
+        await page.get_by_role("menuitem", name="Busy ones", exact=True).click()
+        await expect(page).to_have_url(re.compile("state=charging"))
+        await expect(page.get_by_role("combobox", name="State")).to_have_value(re.compile("Charging"))
+        await page.get_by_role("button", name="Views").click()
+        await page.get_by_role("menuitem", name="Forget Busy ones").click()
+        await page.get_by_role("button", name="Views").click()
+        await expect(page.get_by_text("No view kept yet")).to_be_visible()

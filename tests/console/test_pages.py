@@ -1,7 +1,7 @@
 """Every page, in both schemes and both languages, from a phone to a wall: nothing serious for axe, nothing cut off."""
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Page, expect
 
 from tests.console.browsers import DESK, PATIENCE_S, PHONE, a_page, arrived, barriers, picture, too_wide
 from tests.console.sites import FIRST, Site
@@ -45,13 +45,27 @@ async def _for_everybody(
 ) -> None:
     found: dict[str, list[str]] = {}
     async with a_page(browser, site.address, size=size, dark=dark, language=language) as page:
+        await page.goto(paths[0])
         for path in paths:
-            await page.goto(path)
+            await _turn_to(page, path)
             await arrived(page)
             name = path.strip("/").replace("/", "-") or "overview"
             await picture(page, f"{name}-{size[0]}-{'dark' if dark else 'light'}-{language[:2]}")
-            found[path] = await barriers(page)
+            # What surrounds every page is looked at once.
+            found[path] = await barriers(page, None if path == paths[0] else "main")
             if (wide := await too_wide(page)) > 1:
                 found[path].append(f"it is wider than the screen by {wide}")
     wrong = [f"{path}: {barrier}" for path, barriers_there in found.items() for barrier in barriers_there]
     assert not wrong, "\n".join(wrong)
+
+
+async def _turn_to(page: Page, path: str) -> None:
+    """As a link does: the console is loaded once."""
+    await page.evaluate(
+        """(path) => {
+            history.pushState(null, "", path);
+            dispatchEvent(new PopStateEvent("popstate", { state: null }));
+        }""",
+        path,
+    )
+    await expect(page.locator("main")).to_have_attribute("data-path", path)
