@@ -47,6 +47,11 @@ _SETTLES_TO_LEARN = 6
 """So many settle times a car must have drawn before the phases it doesn't use are believed to stay unused."""
 
 
+_UNSEEN_SETTLES = 6
+"""The end of a lease is a reduction that nobody may see, for its station may be out of reach. So many settle times any
+car is given to follow it, where a reading would show that one is slow."""
+
+
 class Limit(msgspec.Struct, frozen=True):
     """A limit with its dead-man lease: after `lease_until_s` (elapsed) the EVSE holds its fallback by itself.
 
@@ -122,6 +127,20 @@ class Account:
             return max(self.point.maximum_a, self.measured_a or 0.0)
         excess_a = self.measured_a if self.measured_a is not None and self.disobeys() else 0.0
         return max(self.base_exposure_a(now), self._running_a(self._held(bound=True, now=now), now), excess_a)
+
+    def followed_a(self, now: Now) -> float:
+        """The most that flows if its car follows as cars do: unlike in the exposure, what held before doesn't count
+        once there was the time to follow, seen or not."""
+        confirmed = self.confirmed
+        if self.base is None or confirmed is None or not self._settled(now):
+            return self.exposure_a(now)
+        limits = [confirmed, *self.uncertain, *self.sent.values()]
+        excess_a = self.measured_a if self.measured_a is not None and self.disobeys() else 0.0
+        return max(self.point.fallback_a, self._running_a(limits, now), excess_a)
+
+    def overtaken(self, now: Now) -> bool:
+        """Whether the last reading came before the car had to follow the last reduction, and by now it has to have."""
+        return self._settled(now) and self.measured_s < self.confirmed_s + self.settle_s
 
     def base_exposure_a(self, now: Now) -> float:
         """The part of it that any car may draw, on any of the EVSE's phases."""
@@ -274,9 +293,10 @@ class Account:
         return ahead_s if abs(ahead_s) > self._grace_s else 0.0
 
     def lapses_s(self, limit: Limit) -> float:
-        """When its lease is over for sure: a clock that is slower than it was taken for ends it later."""
+        """When its lease is over for sure, and its car has followed: a clock that is slower than it was taken for ends
+        it later."""
         slow_s = 0.0 if self.ahead_s is None else max(0.0, limit.ahead_s - self.ahead_s)
-        return limit.lease_until_s + self._grace_s + slow_s
+        return limit.lease_until_s + self._grace_s + slow_s + self.settle_s * _UNSEEN_SETTLES
 
     def _lapsed(self, limit: Limit, now: Now) -> bool:
         return now.elapsed_s >= self.lapses_s(limit)

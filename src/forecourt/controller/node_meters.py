@@ -4,7 +4,9 @@ Guarantees (`controller.md` §2, §3.9)
 * Background is what a node's meter reads less what the controlled EVSEs below it draw. Meter and stations report at
   different times, so the difference jumps when a car does; only what it stays at for longer than stations take to
   report (`draws_within_s`) is believed. What is believed is never so low that it and the exposures come to less than
-  the meter reads, and never more than the meter reads: so an overload that is there is always seen at once.
+  the meter reads, and never more than the meter reads: so an overload that is there is always seen at once. Then
+  nothing is waited for: what the cars weren't heard to draw counts as background, and once they have had the time to
+  follow a limit, so does what flows all the same.
 * What isn't known of a draw counts as none: lines of an unknown rotation, a reading that doesn't tell phases apart, a
   report that is too old. Then the background is believed to be higher than it is.
 * A meter that has said nothing for `silent_s` isn't believed any more: the node's declared worst case holds, and an
@@ -123,6 +125,21 @@ class NodeMeters:
                 return None if heard.reading is None else self._current(heard.use, heard.reading)
         return None
 
+    def current_above(self, point: EvsePoint, now: Now) -> PerPhase | None:
+        """What the nearest meter above an EVSE reads on each line, if it tells them apart and no transformer is between
+        that mixes them."""
+        site = self._site
+        for node in site.way_up(site.node_of(point)):
+            for heard in self._heard.values():
+                if heard.use.role is not MeterRole.NODE or heard.use.node != site.nodes[node].name:
+                    continue
+                reading = heard.reading if self._speaks(heard, now) else None
+                if reading is not None and (reading.current_a is not None or reading.power_per_phase_w is not None):
+                    return self._current(heard.use, reading)
+            if node > 0 and site.circuits[node - 1].transformer is not None:
+                return None
+        return None
+
     def flows_out_a(self, node: str, now: Now) -> float:
         """What surely leaves a node besides the EVSEs, on balance of its lines: the least of the last while."""
         least = 0.0
@@ -203,17 +220,20 @@ class NodeMeters:
         while heard.window[0][0] < now.elapsed_s - self._within_s - heard.use.delay_s:
             heard.window.popleft()
         before = difference if heard.estimate is None else heard.estimate
+        usable_a = self._site.nodes[self._site.node_index[heard.use.node]].usable_a
         believed = []
         for phase in PHASES:
             seen = [one[phase] for _, one in heard.window]
             value = min(max(before[phase], min(seen)), max(seen))
+            if read[phase] > usable_a[phase]:
+                value = max(value, difference[phase])
             believed.append(max(min(value, read[phase]), read[phase] - most[phase]))
         heard.estimate = PerPhase(*believed)
 
     def _draw(self, line: Line, now: Now) -> tuple[PerPhase, PerPhase]:
         """What an EVSE draws on the site's lines as far as is known, and the most that it may."""
         account, point = line.account, line.point
-        exposure_a = account.exposure_a(now)
+        exposure_a = account.followed_a(now)
         if account.occupied is False:
             return PerPhase(), on_lines(point, (exposure_a,) * point.phases)
         currents = account.currents
@@ -223,6 +243,8 @@ class NodeMeters:
             and currents.worst_a <= currents.highest_a + 0.01
         )
         measured = currents.phases_a if known and currents is not None else ()
+        if account.overtaken(now):
+            measured = tuple(min(current_a, exposure_a) for current_a in measured)
         most = PerPhase.of(exposure_a) if point.rotation is None else on_lines(point, (exposure_a,) * point.phases)
         return _surely(point, measured), most.maximum(_surely(point, measured))
 
