@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from forecourt.allocation.background import background_of_nodes
-from forecourt.allocation.connection import Source, sources, up, watts_per_ampere, worst_magnitude
+from forecourt.allocation.connection import Source, placed, sources, up, watts_per_ampere, worst_magnitude
 from forecourt.allocation.demand import Background, Load
 from forecourt.allocation.explanation import Bound, LimitKind
 from forecourt.domain.site import Site, Winding
@@ -90,7 +90,8 @@ def standings(site: Site, loads: Iterable[Load], readings: Mapping[str, Backgrou
     for load in loads:
         point = site.evses[site.evse_index[load.evse]]
         node = site.node_of(point)
-        for first, second, third in sources(point, load.active_phases):
+        known = placed(point, load.active_phases, load.first_line)
+        for first, second, third in sources(known, load.active_phases):
             flowing[node].append((first * load.current_a, second * load.current_a, third * load.current_a))
         watts[node] += load.current_a * watts_per_ampere(point, load.active_phases, site.voltages_v[node])
     for node in upwards:

@@ -23,6 +23,7 @@ from forecourt.allocation.background import background_of_nodes
 from forecourt.allocation.connection import (
     Source,
     corner_sets,
+    placed,
     possible_sources,
     sources,
     suitable,
@@ -32,7 +33,7 @@ from forecourt.allocation.connection import (
 from forecourt.allocation.demand import Background, Demand, NodeLimit
 from forecourt.allocation.explanation import Bound, LimitKind
 from forecourt.domain.site import EvseKey, EvsePoint, Site, Winding
-from forecourt.quantities import PHASES
+from forecourt.quantities import PHASES, Phase
 
 _PAIRS: Final = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
 
@@ -117,19 +118,21 @@ class CompiledSite:
         """The EVSE's position in `site.evses`. Raises KeyError."""
         return self.site.evse_index[key]
 
-    def column(self, evse: int, active_phases: tuple[int, ...] | None) -> Column:
+    def column(self, evse: int, active_phases: tuple[int, ...] | None, first_line: Phase | None = None) -> Column:
         """What one ampere of the EVSE at `evse` adds to each row."""
-        found = self._by_evse.get((evse, active_phases))
-        if found is not None:
+        if first_line is None and (found := self._by_evse.get((evse, active_phases))) is not None:
             return found
         point = self.site.evses[evse]
+        if first_line is not None:
+            point = placed(point, active_phases, first_line)
         node = self.site.node_of(point)
         active = suitable(point, active_phases)
         alike = (node, point.phases, point.rotation, point.between, active)
         column = self._columns.get(alike)
         if column is None:
             column = self._columns[alike] = self._new_column(point, node, active)
-        if active_phases is None or active == active_phases:  # what a car reports is unbounded, this cache isn't
+        # What a car reports is unbounded, this cache isn't.
+        if first_line is None and (active_phases is None or active == active_phases):
             self._by_evse[evse, active_phases] = column
         return column
 
@@ -147,7 +150,7 @@ class CompiledSite:
             point,
             priority,
             (-priority, evse),
-            self.column(evse, demand.active_phases),
+            self.column(evse, demand.active_phases, demand.first_line),
             point.minimum_a if demand.minimum_a is None else max(point.minimum_a, demand.minimum_a),
             min(point.maximum_a, demand.wanted_a),
         )

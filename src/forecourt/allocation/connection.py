@@ -5,7 +5,8 @@ Guarantees
   number relative to the voltage of its own line, at unity power factor: 1 for a load from line to neutral, 1∠±30° for
   a load between two lines. What is independent may flow without the other; what is balanced always flows together.
 * What isn't known counts as the worst: without a known rotation each line is a source of its own; so is each line of a
-  multi-phase EVSE whose car hasn't shown which phases it uses.
+  multi-phase EVSE whose car hasn't shown which phases it uses. Where only the line of its first phase is known, that
+  counts for whoever uses no other.
 * `up` carries a source through the transformer between a circuit and its parent, so that the same load is known at
   every node in the node's own amperes. A delta-wye transformer turns line currents into differences of two of them.
 * `worst_magnitude` is the exact largest magnitude of a sum when every source may be anywhere between 0 and its current:
@@ -19,8 +20,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from forecourt.domain.site import EvsePoint, Transformer, Winding
-from forecourt.quantities import PHASES
+from forecourt.quantities import PHASES, Phase
 
 Source = tuple[complex, complex, complex]
 """Line currents that flow together, for one ampere."""
@@ -59,6 +62,15 @@ def suitable(point: EvsePoint, active_phases: tuple[int, ...] | None) -> tuple[i
     if not active_phases or any(not 1 <= own <= point.phases for own in active_phases):
         return None
     return tuple(sorted(set(active_phases)))
+
+
+def placed(point: EvsePoint, active_phases: tuple[int, ...] | None, first_line: Phase | None) -> EvsePoint:
+    """`point` as a car uses it that draws from its first phase alone, which is on `first_line`; else as it is."""
+    if first_line is None or point.rotation is not None or point.between is not None:
+        return point
+    if point.phases > 1 and active_phases != (1,):
+        return point
+    return msgspec.structs.replace(point, phases=1, rotation=(first_line,))
 
 
 def watts_per_ampere(point: EvsePoint, active_phases: tuple[int, ...] | None, voltage_v: float) -> float:

@@ -14,7 +14,7 @@ import math
 import msgspec
 
 from forecourt.domain.site import EvseKey
-from forecourt.quantities import PerPhase
+from forecourt.quantities import PerPhase, Phase
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -31,6 +31,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Instead of the EVSE's own: a larger number is served first, strictly."""
     active_phases: tuple[int, ...] | None = None
     """The EVSE's own phases (1 to 3) that its car is known to use, evenly. None: not known, counted as the worst."""
+    first_line: Phase | None = None
+    """The site's line of the EVSE's own phase 1, as it has been learned where the rotation isn't known."""
     departs_s: float | None = None
     """When it must be done, on the clock of `now_s`."""
     remaining_wh: float | None = None
@@ -51,6 +53,7 @@ class Load(msgspec.Struct, frozen=True):
     evse: EvseKey
     current_a: float
     active_phases: tuple[int, ...] | None = None
+    first_line: Phase | None = None
 
 
 class Background(msgspec.Struct, frozen=True):

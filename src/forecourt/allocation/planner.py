@@ -155,7 +155,7 @@ class Planner:
             return Plan(now_s, tuple(slots.ends_s.tolist()), {}, {}, forecast.has_costs, 0.0)
         tally = Tally(site.rows, site.room({} if readings is None else readings, limits), site.phasors)
         for load in reserved:
-            tally.add(site.column(site.index(load.evse), load.active_phases), load.current_a)
+            tally.add(site.column(site.index(load.evse), load.active_phases, load.first_line), load.current_a)
         model = _Model(asked, slots, tally, forecast, self._unmet_price, now_s)
         solution = self._solver.solve(model.programme)
         return None if solution is None else model.plan_of(*solution)

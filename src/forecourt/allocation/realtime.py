@@ -64,7 +64,7 @@ def allocate(
     """
     tally = Tally(site.rows, site.room({} if readings is None else readings, limits), site.phasors)
     for index, load in sorted(((site.index(load.evse), load) for load in reserved), key=_load_order):
-        tally.add(site.column(index, load.active_phases), load.current_a)
+        tally.add(site.column(index, load.active_phases, load.first_line), load.current_a)
     roster = taken_up(site, demands)
     roster.recall(previous)
     last = {} if previous is None else previous.shares

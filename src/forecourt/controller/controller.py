@@ -367,7 +367,12 @@ class Controller:
             wanted_a, because = allowed_a, "limit of the CSMS"
         phases = account.active_phases if line.binds else None
         return Demand(
-            evse=point.key, wanted_a=wanted_a, wanted_because=because, priority=priority, active_phases=phases
+            evse=point.key,
+            wanted_a=wanted_a,
+            wanted_because=because,
+            priority=priority,
+            active_phases=phases,
+            first_line=line.first_line,
         )
 
     # alarms

@@ -43,10 +43,11 @@ def loads_of(line: Line, now: Now) -> tuple[Load, ...]:
     exposure_a, base_a = line.account.exposure_a(now), line.account.base_exposure_a(now)
     key = line.point.key
     if line.distrusted:
-        return (Load(key, max(exposure_a, line.point.maximum_a)),)
-    if exposure_a <= base_a or line.account.active_phases is None:
-        return (Load(key, exposure_a),)
-    return (Load(key, base_a), Load(key, exposure_a - base_a, line.account.active_phases))
+        return (Load(key, max(exposure_a, line.point.maximum_a), None, line.first_line),)
+    active, first_line = line.account.active_phases, line.first_line
+    if exposure_a <= base_a or active is None:
+        return (Load(key, exposure_a, None, first_line),)
+    return (Load(key, base_a, None, first_line), Load(key, exposure_a - base_a, active, first_line))
 
 
 def _aims(line: Line, least_a: float, *, starts: bool) -> Iterator[float]:
@@ -155,7 +156,7 @@ class Issuer:
             if line.binds and line.bound_to is None:
                 continue  # its transaction has no id yet
             phases = account.active_phases if line.binds else None
-            column = self._site.column(self._site.index(line.point.key), phases)
+            column = self._site.column(self._site.index(line.point.key), phases, line.first_line)
             tally = tally or self._books(lines, room, now)
             for aim_a in _aims(line, holds_a + worth_a, starts=starts):
                 # Even a raise within its own exposure needs room: where the books are over the rating, what the
@@ -172,7 +173,8 @@ class Issuer:
         tally = Tally(self._site.rows, room)
         for line in lines:
             for load in loads_of(line, now):
-                tally.add(self._site.column(self._site.index(load.evse), load.active_phases), load.current_a)
+                column = self._site.column(self._site.index(load.evse), load.active_phases, load.first_line)
+                tally.add(column, load.current_a)
         return tally
 
     def _renewals(self, lines: list[Line], now: Now) -> list[Effect]:
@@ -236,7 +238,10 @@ class Issuer:
         """In which forms its base limit can be put, in order of preference."""
         possible = forms(self._settings, line.point, single_evse=line.point.station_id in self._single)
         taken = tuple(form for form in line.takes if form in possible)
-        return (*taken, *(form for form in possible if form not in taken))
+        found = (*taken, *(form for form in possible if form not in taken))
+        if line.form >= len(found):  # as it was before a restart, with another file
+            line.form, line.form_taken = 0, False
+        return found
 
     def _escalate(self, line: Line, now: Now, *, bound: bool) -> list[Effect]:
         """The station refused: the next form at once; after the last one say so, and begin again later."""
@@ -250,8 +255,8 @@ class Issuer:
             return []
         if bound:  # one that it has taken leads in this transaction, whatever the base says
             return self._refused(line, now)
-        line.form, line.form_taken = line.form + 1, False
         possible = self.forms_of(line)
+        line.form, line.form_taken = line.form + 1, False
         if line.form < len(possible):
             if possible[line.form].key is not None and line.account.bound is None:
                 line.binds = False  # a transaction's profile would lift nothing above the key

@@ -19,6 +19,7 @@ from forecourt.controller.settings import ControllerSettings
 from forecourt.domain.clock import Now
 from forecourt.domain.composite import ActiveTransaction
 from forecourt.domain.journal import Change, Delete, JournalState, Put
+from forecourt.quantities import Phase
 
 LINES: Final = "line"
 CONSTRAINTS: Final = "constraint"
@@ -68,6 +69,7 @@ class KeptLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     form: int = 0
     form_taken: bool = False
     binds: bool = True
+    first_line: Phase | None = None
 
 
 _decode_line = msgspec.json.Decoder(KeptLine).decode
@@ -97,6 +99,7 @@ def kept(line: Line, settings: ControllerSettings) -> KeptLine:
         form=line.form,
         form_taken=line.form_taken,
         binds=line.binds,
+        first_line=line.first_line,
     )
 
 
@@ -121,6 +124,7 @@ def restore(line: Line, memory: JournalState, settings: ControllerSettings, now:
     line.transaction = told.transaction
     line.binds = told.binds and settings.transaction_profiles
     line.form, line.form_taken = told.form, told.form_taken
+    line.rotation.first_line = told.first_line
     return told
 
 

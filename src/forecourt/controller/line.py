@@ -2,10 +2,12 @@
 
 from forecourt.controller.conduct import Conduct
 from forecourt.controller.ledger import Account
+from forecourt.controller.rotation import Rotation
 from forecourt.controller.settings import ControllerSettings
 from forecourt.controller.wording import Form
 from forecourt.domain.composite import ActiveTransaction
 from forecourt.domain.site import EvsePoint
+from forecourt.quantities import Phase
 
 
 class Line:
@@ -19,6 +21,8 @@ class Line:
         """Whether its books rest on what the installer says, as its station has never connected."""
         self.transaction: ActiveTransaction | None = None
         """With its id as the CSMS knows it, once it does."""
+        self.rotation = Rotation()
+        """What is known of its lines where the site's file doesn't say."""
         self.target_a = point.fallback_a
         """What was decided last."""
 
@@ -56,6 +60,11 @@ class Line:
         self.form_taken = False
         """Whether it has taken that form before: then one refusal is no reason to leave it."""
         self.refusals = 0
+
+    @property
+    def first_line(self) -> Phase | None:
+        """The site's line of its first phase, where that had to be learned and has been."""
+        return self.rotation.first_line
 
     @property
     def bound_to(self) -> str | None:

@@ -163,6 +163,8 @@ class Surroundings:
         keys = {line.point.evse_id: line.point.key for line in lines}
         key_of = {line.transaction.transaction_id: line.point.key for line in lines if line.transaction is not None}
         self.wishes.hear(keys, key_of, event, now)
+        if isinstance(event, MeterSampled):
+            self._learn_lines(lines, now)
         name = self.meters.of_station(station_id)
         if name is not None and isinstance(event, MeterSampled) and event.evse_id == 0:
             for meter_value in event.meter_values:
@@ -274,6 +276,18 @@ class Surroundings:
         return task
 
     # inside
+
+    def _learn_lines(self, lines: Sequence[Line], now: Now) -> None:
+        """A reading has come: where it isn't known on which line it is, the meter above may show it."""
+        for line in lines:
+            currents = line.account.currents
+            if line.point.rotation is not None or line.point.between is not None or currents is None:
+                continue
+            if line.account.measured_s < now.elapsed_s or not currents.by_phase:
+                continue
+            node = self.meters.current_above(line.point, now)
+            if node is not None:
+                line.rotation.heard(currents.phases_a, node, now.elapsed_s)
 
     def _wished(self, demand: Demand, now: Now) -> Demand:
         by_hand_a = self.by_hand.current_a(demand.evse)
