@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecourt.controller.ledger import Account, Currents, Limit
+from forecourt.controller.currents import Currents
+from forecourt.controller.ledger import Account, Limit
 from forecourt.controller.settings import ControllerSettings
 from forecourt.domain.clock import Now
 from forecourt.domain.events import MeterSampled, Notice

@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from forecourt.controller.ledger import Limit, tolerated
+from forecourt.controller.currents import tolerated
+from forecourt.controller.ledger import Limit
 from forecourt.controller.line import Line
 from forecourt.controller.probe import Ask, Ended, Run, Script, Told, Wait
 from forecourt.controller.settings import ControllerSettings

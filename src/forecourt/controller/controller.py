@@ -20,14 +20,16 @@ from forecourt.allocation.realtime import Allocation, allocate
 from forecourt.controller.decision_record import DecisionCase, Recorder
 from forecourt.controller.effects import Alarm, AskStation, Decided, Decision, Effect, Persist
 from forecourt.controller.hearing import Station
+from forecourt.controller.instants import instants
 from forecourt.controller.issuer import Issuer, loads_of
 from forecourt.controller.keeping import LINES, Keeping, place_of
 from forecourt.controller.ledger import Account, Limit
+from forecourt.controller.limits import limitable
 from forecourt.controller.line import Line
 from forecourt.controller.ports import MeterReading
 from forecourt.controller.probing import Probing
 from forecourt.controller.settings import ControllerSettings
-from forecourt.controller.surroundings import Surroundings, SurroundingsSettings, limitable
+from forecourt.controller.surroundings import Surroundings, SurroundingsSettings
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.events import Notice
 from forecourt.domain.journal import JournalState
@@ -251,7 +253,9 @@ class Controller:
 
     def _look_ahead(self, now: Now) -> None:
         """Note when another decision is needed though nothing happens, as things stand after this one."""
-        world = [instant_s for line in self._lines.values() for instant_s in self._instants(line, now)]
+        world = [
+            instant_s for line in self._lines.values() for instant_s in instants(line, self._issuer, self.settings, now)
+        ]
         if self.allocation is not None and self.allocation.next_turn_s is not None:
             world.append(self.allocation.next_turn_s)
         if (surrounding_s := self.surroundings.next_s(now)) is not None:
@@ -266,29 +270,6 @@ class Controller:
             if (change := station.constraints.next_change(line.point, station.transactions, now.at)) is not None
         ]
         self._changes_at = min(changes, default=None)
-
-    def _instants(self, line: Line, now: Now) -> list[float]:
-        """When something about one EVSE changes by the mere passing of time (elapsed)."""
-        settings, account = self.settings, line.account
-        instants = [
-            instant_s
-            for limit in (account.confirmed, account.unproven, *account.uncertain)
-            if limit is not None
-            for instant_s in (
-                self._issuer.ends_s(line, limit) - settings.lease_s / 2,
-                limit.lease_until_s,
-                account.lapses_s(limit),
-            )
-        ]
-        if (settles_s := account.settled_s()) is not None:
-            instants.append(settles_s)
-        if (conduct_s := line.conduct.next_s(now)) is not None:
-            instants.append(conduct_s)
-        if account.paused_since_s is not None:
-            instants.append(account.paused_since_s + settings.pause_s)
-        if line.ready and account.wants_evidence(now):
-            instants.append((line.evidence_asked_s or now.elapsed_s) + settings.evidence_s)
-        return instants
 
     # remembering
 

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from forecourt.controller.constraints import ConstraintMemory, Constraints
+from forecourt.controller.currents import currents_of
 from forecourt.controller.keeping import CONSTRAINTS, LINES, Keeping, KeptLine, decoded, kept, place_of, restore
-from forecourt.controller.ledger import STALE_READING_S, currents_of
+from forecourt.controller.ledger import STALE_READING_S
 from forecourt.controller.line import Line
 from forecourt.controller.settings import ControllerSettings
 from forecourt.controller.station_clock import StationClock

@@ -17,9 +17,13 @@ import msgspec
 
 from forecourt.allocation.demand import NodeLimit
 from forecourt.domain.clock import Now
+from forecourt.domain.site import GridConnection, Site
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_NEVER_BINDS: Final = 1.01
+"""A power limit so much above what the fuses carry never binds; it is there to be lowered."""
 
 
 class TimedLimit(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,3 +157,19 @@ def _least(values: Iterable[float | None]) -> float | None:
 
 
 Allowances = Mapping[str, NodeLimit]
+
+
+def limitable(site: Site) -> Site:
+    """The same site with a power limit on each node that has none, too high ever to matter: it can be lowered for a
+    time."""
+
+    def limit_w(node: GridConnection) -> float:
+        carried_w = node.rating_a.total * site.voltages_v[site.node_index[node.name]] * _NEVER_BINDS
+        return carried_w if node.power_limit_w is None else node.power_limit_w
+
+    replace = msgspec.structs.replace
+    return replace(
+        site,
+        grid=replace(site.grid, power_limit_w=limit_w(site.grid)),
+        circuits=tuple(replace(circuit, power_limit_w=limit_w(circuit)) for circuit in site.circuits),
+    )

@@ -24,6 +24,7 @@ from forecourt.controller.effects import Alarm
 from forecourt.controller.keeping import Keeping
 from forecourt.controller.limits import Happened, Limits, TimedLimit, WeeklyLimit
 from forecourt.controller.line import Line
+from forecourt.controller.main_meter import main_meter
 from forecourt.controller.node_meters import MeterUse, NodeMeters
 from forecourt.controller.outlook import Outlook, PlannerSettings
 from forecourt.controller.ports import MeterReading, MeterRole
@@ -33,9 +34,7 @@ from forecourt.controller.wishes import TokenWish, Wishes
 from forecourt.domain.clock import Now
 from forecourt.domain.events import MeterSampled, StationEvent
 from forecourt.domain.journal import JournalState
-from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue
-from forecourt.domain.site import EvseKey, GridConnection, Site
-from forecourt.quantities import PHASES, PerPhase
+from forecourt.domain.site import EvseKey, Site
 
 DIMMED: Final = "§ 14a"
 """The source of a grid operator's limit."""
@@ -43,8 +42,6 @@ DIMMED: Final = "§ 14a"
 _LOGGED: Final = 500
 _IN_TIME_S: Final = 600.0
 """Who could hardly make its departure any more doesn't wait for the sun."""
-_NEVER_BINDS: Final = 1.01
-"""A power limit so much above what the fuses carry never binds; it is there to be lowered."""
 
 
 class DimmedTo(msgspec.Struct, frozen=True, kw_only=True):
@@ -385,56 +382,3 @@ class Surroundings:
             return voltage_v * math.sqrt(3.0)
         active = line.account.active_phases
         return voltage_v * (line.point.phases if active is None else len(active))
-
-
-def limitable(site: Site) -> Site:
-    """The same site with a power limit on each node that has none, too high ever to matter: it can be lowered for a
-    time."""
-
-    def limit_w(node: GridConnection) -> float:
-        carried_w = node.rating_a.total * site.voltages_v[site.node_index[node.name]] * _NEVER_BINDS
-        return carried_w if node.power_limit_w is None else node.power_limit_w
-
-    replace = msgspec.structs.replace
-    return replace(
-        site,
-        grid=replace(site.grid, power_limit_w=limit_w(site.grid)),
-        circuits=tuple(replace(circuit, power_limit_w=limit_w(circuit)) for circuit in site.circuits),
-    )
-
-
-def main_meter(meter_value: MeterValue) -> MeterReading | None:
-    """What a station's main meter says (connector 0); None without current or power."""
-    lines: dict[Measurand, dict[int, float]] = {}
-    total_w: float | None = None
-    for sample in meter_value.samples:
-        if sample.value is None:
-            continue
-        sign, measurand = 1.0, sample.measurand
-        if measurand in _IMPORTS:
-            sign, measurand = -1.0, _IMPORTS[measurand]
-        line = _LINES.get(sample.phase) if sample.phase is not None else None
-        if line is not None:
-            of = lines.setdefault(measurand, {})
-            of[line] = of.get(line, 0.0) + sign * sample.value
-        elif sample.phase is None and measurand is Measurand.POWER_ACTIVE_IMPORT:
-            total_w = (total_w or 0.0) + sign * sample.value
-
-    def per_phase(measurand: Measurand) -> PerPhase | None:
-        found = lines.get(measurand)
-        return None if not found else PerPhase(*(found.get(line, 0.0) for line in range(len(PHASES))))
-
-    current, power = per_phase(Measurand.CURRENT_IMPORT), per_phase(Measurand.POWER_ACTIVE_IMPORT)
-    if current is None and power is None and total_w is None:
-        return None
-    return MeterReading(current_a=current, power_per_phase_w=power, power_w=total_w)
-
-
-_IMPORTS: Final = {
-    Measurand.CURRENT_EXPORT: Measurand.CURRENT_IMPORT,
-    Measurand.POWER_ACTIVE_EXPORT: Measurand.POWER_ACTIVE_IMPORT,
-}
-_LINES: Final = {
-    MeasuredPhase.L1: 0, MeasuredPhase.L1_N: 0, MeasuredPhase.L2: 1, MeasuredPhase.L2_N: 1,
-    MeasuredPhase.L3: 2, MeasuredPhase.L3_N: 2,
-}  # fmt: skip

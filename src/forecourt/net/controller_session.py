@@ -16,13 +16,10 @@ Guarantees (`controller.md` §1)
 """
 
 import asyncio
-import hashlib
 import logging
 import random
-import secrets
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -34,7 +31,6 @@ from forecourt.domain.clock import Clock, Now
 from forecourt.domain.journal import Journal
 from forecourt.domain.site import Site
 from forecourt.net.backoff import Backoff, BackoffPolicy
-from forecourt.net.certificates import subject_of
 from forecourt.net.client import connect
 from forecourt.net.connection import (
     CloseCode,
@@ -44,6 +40,7 @@ from forecourt.net.connection import (
     Limits,
     SubprotocolRefused,
 )
+from forecourt.net.controller_admission import digest, matches, shows_its_own_certificate, told_on
 from forecourt.net.controller_endpoint import ControllerEndpoint
 from forecourt.net.controller_listeners import Listener, ListeningUpstream
 from forecourt.net.controller_pair import Pair
@@ -56,6 +53,12 @@ security_log = logging.getLogger("forecourt.security")
 
 RETRY_AFTER_S: Final = 10
 """When a station may try again whose CSMS could not be reached."""
+
+_LATER: Final = frozenset({408, 429})
+"""What a CSMS says of itself, as 5xx; any other refusal is of the station."""
+
+_REPEATED: Final = frozenset({401, 403, 404, 429, 503})
+"""Statuses that a station should see as if it had asked the CSMS itself."""
 
 
 class ControllerServer:
@@ -150,7 +153,7 @@ class ControllerServer:
         if not self.endpoint.controller.knows(station_id):
             log.warning("%s: not part of the site, refused", station_id)
             return Refusal.unknown()
-        if not _shows_its_own_certificate(request, self._clock.now().at):
+        if not shows_its_own_certificate(request, self._clock.now().at):
             security_log.warning("%s: refused at %s: the certificate is another's", station_id, request.peer)
             return Refusal(403, "the client certificate is not this station's")
         authorization = request.headers.get("authorization")
@@ -170,7 +173,7 @@ class ControllerServer:
             if self.autonomous and (refused.status >= 500 or refused.status in _LATER):
                 return self._without_csms(pair)
             if refused.status in _REPEATED:
-                return Refusal(refused.status, "refused by the CSMS", _told_on(refused.headers))
+                return Refusal(refused.status, "refused by the CSMS", told_on(refused.headers))
             return Refusal.later(RETRY_AFTER_S)
         except ConnectFailed as failed:
             log.warning("%s: the CSMS can't be reached: %s", station_id, failed)
@@ -185,7 +188,7 @@ class ControllerServer:
     def _without_csms(self, pair: Pair) -> Admission | Refusal:
         """Receive a station that its CSMS can't be asked about."""
         known = self.endpoint.memory.registry.of(pair.station_id)
-        if known.credential is not None and not _matches(known.credential, pair.authorization):
+        if known.credential is not None and not matches(known.credential, pair.authorization):
             security_log.warning("%s: refused while the CSMS is away: not the credentials it let in", pair.station_id)
             return Refusal.unauthorized()
         spoken = known.subprotocol if known.subprotocol in pair.offered else pair.subprotocol
@@ -218,7 +221,7 @@ class ControllerServer:
             credential = None
             if own and pair.authorization is not None:
                 kept = self.endpoint.memory.registry.of(station_id).credential
-                credential = kept if kept and _matches(kept, pair.authorization) else _digest(pair.authorization)
+                credential = kept if kept and matches(kept, pair.authorization) else digest(pair.authorization)
             self._away_until_s = 0.0
             self.endpoint.let_in(station_id, connection.subprotocol or pair.subprotocol, credential, password)
             return connection
@@ -383,39 +386,3 @@ class ControllerServer:
         self._timer = None
         self.endpoint.expire(self._clock.now())
         self._flush()
-
-
-def _shows_its_own_certificate(request: UpgradeRequest, now: datetime) -> bool:
-    """Or none at all."""
-    if request.tls is None or request.tls.peer_certificate_der is None:
-        return True
-    subject = subject_of(request.tls.peer_certificate_der)
-    # A resumed session doesn't look at the time again.
-    return (
-        subject is not None
-        and request.identity in subject.common_names
-        and subject.not_before <= now <= subject.not_after
-    )
-
-
-def _digest(authorization: str, salt: str | None = None) -> str:
-    """Not for passwords that people choose: those of OCPP are long and random, so that one round is enough."""
-    salt = salt or secrets.token_hex(8)
-    return f"{salt}:{hashlib.blake2b(authorization.encode(), salt=bytes.fromhex(salt)).hexdigest()}"
-
-
-def _matches(kept: str, authorization: str | None) -> bool:
-    return authorization is not None and secrets.compare_digest(kept, _digest(authorization, kept.partition(":")[0]))
-
-
-_LATER: Final = frozenset({408, 429})
-"""What a CSMS says of itself, as 5xx; any other refusal is of the station."""
-
-_REPEATED: Final = frozenset({401, 403, 404, 429, 503})
-"""Statuses that a station should see as if it had asked the CSMS itself."""
-
-_TOLD_ON: Final = frozenset({"www-authenticate", "retry-after"})
-
-
-def _told_on(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in headers if name.lower() in _TOLD_ON)

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from forecourt.allocation.compiled import CompiledSite
 from forecourt.allocation.planner import Plan, Planner
-from forecourt.controller.surroundings import PlanTask, limitable
+from forecourt.controller.limits import limitable
+from forecourt.controller.surroundings import PlanTask
 from forecourt.domain.site import Site
 
 log = logging.getLogger(__name__)
