@@ -14,11 +14,11 @@ from forecourt.csms.webhooks import signature
 from tests.api.houses import House
 from tests.client.test_client import key_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+def blocks(kind: str, page: str = "api.md") -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_page_verifies_signatures() -> None:
@@ -49,9 +49,12 @@ async def test_the_page_s_client_runs(house: House, capsys: pytest.CaptureFixtur
     assert said == ["CS-1 accepted", "there is no station 'no such'", "CS-1 unplugged"]
 
 
-@pytest.mark.parametrize("text", blocks("toml"))
-def test_the_page_s_configurations_load(text: str) -> None:
-    parse(text, CsmsFile, source="docs/api.md")
+@pytest.mark.parametrize("page", ["api.md", "resources.md", "money.md", "operations.md"])
+def test_the_pages_configurations_load(page: str) -> None:
+    loaded = [
+        parse(text, CsmsFile, source=page) for text in blocks("toml", page) if not text.startswith("# pyproject.toml")
+    ]
+    assert loaded
 
 
 def test_the_page_names_what_is_set() -> None:

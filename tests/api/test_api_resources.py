@@ -161,6 +161,23 @@ async def test_what_is_desired_and_what_drifts(house: House) -> None:
             return not configuration["drift"] and configuration["reported"][0]["value"] == "60"
 
         await house.eventually(in_place)
+        body = {"desired": [{"ref": ref, "value": "90"}]}
+        await house.ask("PATCH", "/stations/CS-1/configuration", 200, json=body)
+        at_once = await house.ask("POST", "/stations/CS-1/configuration/synchronise", 200)
+        assert (at_once["drift"], at_once["desired"][0]["outcome"]) == ([], "Accepted")
+        body = {"desired": [{"ref": ref, "value": "60"}]}
+        await house.ask("PATCH", "/stations/CS-1/configuration", 200, json=body)
+        answers["ChangeConfiguration"] = {"status": "Rejected"}
+        refused = await house.ask("POST", "/stations/CS-1/configuration/synchronise", 200)
+        assert refused["drift"] == [{"ref": ref, "desired": "60", "reported": "300"}]
+        answers["ChangeConfiguration"] = {"status": "Accepted"}
+        await house.ask("POST", "/stations/CS-1/configuration/synchronise", 200)
+
+    async def gone() -> bool:
+        return not (await house.get("/stations/CS-1/connection"))["connected"]
+
+    await house.eventually(gone)
+    await house.ask("POST", "/stations/CS-1/configuration/synchronise", 409)
     query = "component=OCPPCommCtrlr&variable=HeartbeatInterval"
     named = f"/stations/CS-1/variables?component={ref['component']}&variable={ref['variable']}"
     (one,) = (await house.get(named))["items"]

@@ -1,13 +1,13 @@
 """`/stations/{id}/configuration`: as reported, as desired, and where the two differ.
 
-What is desired is pushed at the station's next boot; SET_VARIABLES does it now.
+What is desired is pushed at the station's next boot; `/synchronise` does it now and waits for it.
 """
 
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from litestar import delete, get, patch
+from litestar import delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
@@ -15,7 +15,7 @@ from forecourt.api.authentication import CallerContext
 from forecourt.api.bodies import LARGEST_INTEGER, Asked, Number
 from forecourt.api.lists import Filter, shown
 from forecourt.api.problems import documented
-from forecourt.csms import stations
+from forecourt.csms import provisioning, stations
 from forecourt.csms.records import Configuration
 from forecourt.domain.variable import AttributeType, Mutability, VariableRef, VariableSetting
 
@@ -108,6 +108,16 @@ async def set_desired(
     return _show(await stations.set_desired_variables(context, station_id, settings))
 
 
+@post(
+    "/{station_id:str}/configuration/synchronise",
+    status_code=200,
+    summary="Read what a connected station shall be configured to, set what differs, and see what came of it",
+    responses=documented(404, 409),
+)
+async def synchronise_configuration(context: CallerContext, station_id: FromPath[str]) -> ConfigurationResource:
+    return _show(await provisioning.synchronise(context, station_id))
+
+
 @delete(
     "/{station_id:str}/configuration/desired",
     summary="Take a wish back; the station keeps the value",
@@ -188,4 +198,4 @@ async def list_variables(
     return VariableList(items=tuple(items))
 
 
-handlers = [get_configuration, set_desired, remove_desired, list_variables]
+handlers = [get_configuration, set_desired, synchronise_configuration, remove_desired, list_variables]

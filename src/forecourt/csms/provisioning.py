@@ -22,12 +22,13 @@ from typing import Final
 import msgspec
 
 from forecourt.csms import certificate_books, commands, connectors, credentials, published
-from forecourt.csms.command_records import CommandOrigin
+from forecourt.csms.command_records import CommandOrigin, CommandState
+from forecourt.csms.errors import Conflict
 from forecourt.csms.logins import Logins
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import ConnectedStation, Drift, Station
+from forecourt.csms.records import ANY, Configuration, ConnectedStation, Drift, Station
 from forecourt.csms.settings import UnknownStationPolicy
-from forecourt.csms.stations import configuration_of
+from forecourt.csms.stations import configuration, configuration_of, get_station
 from forecourt.csms.work import Work
 from forecourt.domain.events import BootAnswer, HeartbeatAnswer, HeartbeatSent, StationBooted, VariablesReported
 from forecourt.domain.requests import CsmsRequest, GetVariables, SetVariables
@@ -313,18 +314,19 @@ def variables_reported(work: Work, event: VariablesReported) -> None:
 async def configure(context: Context, station: ConnectedStation) -> tuple[Drift, ...]:
     """Read what shall be configured, set what differs, and give what differs still; that is told as well.
 
-    Sends nothing when nothing is desired. Never raises for what the station answers.
+    Sends nothing when nothing is desired, and nothing more to a station that doesn't answer. Never raises for what the
+    station answers.
     """
     before = await context.store.read(lambda books: configuration_of(books, context.settings, station.number))
     if not before.desired:
         return ()
-    await _ask(context, station, GetVariables(refs=tuple(wish.ref for wish in before.desired)))
+    heard = await _ask(context, station, GetVariables(refs=tuple(wish.ref for wish in before.desired)))
     read = await context.store.read(lambda books: configuration_of(books, context.settings, station.number))
     settings = tuple(VariableSetting(drift.ref, drift.desired) for drift in read.drift)
     batches = [settings] if station.capabilities.variables_in_batches else [(setting,) for setting in settings]
     for batch in batches:
-        if batch:
-            await _ask(context, station, SetVariables(settings=batch))
+        if batch and heard:
+            heard = await _ask(context, station, SetVariables(settings=batch))
     at = context.clock.now().at
 
     def store(books: Books) -> tuple[Drift, ...]:
@@ -337,6 +339,29 @@ async def configure(context: Context, station: ConnectedStation) -> tuple[Drift,
     return await context.store.write(store)
 
 
-async def _ask(context: Context, station: ConnectedStation, request: CsmsRequest) -> None:
+async def synchronise(context: Context, station_id: str) -> Configuration:
+    """The same at any time, for a station that is connected. Gives its configuration afterwards.
+
+    Raises:
+        NotFound: the station.
+        Conflict: it is not connected.
+    """
+    station = await get_station(context, station_id)
+    if not station.connected:
+        raise Conflict("the station is not connected")
+    there = ConnectedStation(
+        organisation_id=station.organisation_id,
+        number=station.number,
+        id=station.id,
+        protocol=station.protocol or "",
+        capabilities=context.capabilities.get(station.protocol or "", ANY),
+    )
+    await configure(context, there)
+    return await configuration(context, station_id)
+
+
+async def _ask(context: Context, station: ConnectedStation, request: CsmsRequest) -> bool:
+    """Whether the station answered."""
     command = await commands.issue(context, station.id, request, origin=CommandOrigin.CSMS)
-    await commands.wait(context, command.id, command.timeout_s + context.settings.sweep_interval_s)
+    ended = await commands.wait(context, command.id, command.timeout_s + context.settings.sweep_interval_s)
+    return ended.state in {CommandState.ACCEPTED, CommandState.REJECTED, CommandState.CALL_ERROR}
