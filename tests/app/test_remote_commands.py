@@ -97,6 +97,39 @@ async def test_lists_are_imported(house: House, tmp_path: Path) -> None:
     assert (wrong.exit_code, "line 4" in wrong.stderr) == (Exit.USAGE, True)
 
 
+async def test_a_station_is_configured(house: House) -> None:
+    wish = "OCPPCommCtrlr.HeartbeatInterval=60"
+    await house.ask("POST", "/stations", 201, json={"id": "CS-1"})
+    later = await run(house, "stations", "configure", "CS-1", wish)
+    assert (later.exit_code, "at its next boot" in later.stderr) == (Exit.OK, True)
+    assert "HeartbeatInterval" in later.stdout
+    values = {"HeartbeatInterval": "300"}
+
+    def answer(action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        if action == "GetConfiguration":
+            return {"configurationKey": [{"key": k, "readonly": False, "value": v} for k, v in values.items()]}
+        values[payload["key"]] = payload["value"]
+        return {"status": "Accepted"}
+
+    async with house.station("CS-1", answer):
+
+        async def told() -> bool:
+            return values == {"HeartbeatInterval": "60"}
+
+        await house.eventually(told)
+        at_once = await run(house, "stations", "configure", "CS-1", "OCPPCommCtrlr.HeartbeatInterval=90")
+        assert (at_once.stdout, values) == ("none\n", {"HeartbeatInterval": "90"}), "nothing differs"
+    shown = await run(house, "stations", "configuration", "CS-1", "--json")
+    assert json.loads(shown.stdout) == {
+        "variable": "OCPPCommCtrlr.HeartbeatInterval",
+        "reported": "90",
+        "desired": "90",
+        "outcome": "Accepted",
+    }
+    wrong = await run(house, "stations", "configure", "CS-1", "HeartbeatInterval=60")
+    assert (wrong.exit_code, "COMPONENT.VARIABLE" in wrong.stderr) == (Exit.USAGE, True)
+
+
 async def test_events_are_followed(house: House) -> None:
     async with house.station("CS-1"):
         pass

@@ -1,16 +1,22 @@
-"""`forecourt stations`: stations of a running CSMS: list, show, import."""
+"""`forecourt stations`: stations of a running CSMS: list, show, configure, import."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 
 from forecourt.app.remote import JsonOption, KeyOption, UrlOption, connected, show, show_one
 from forecourt.app.running import Exit, fail
-from forecourt.client import Conflict
+from forecourt.client import Conflict, details
 from forecourt.client import stations as ops
 from forecourt.client.imports import ImportFailed, read_stations
 from forecourt.client.types import Station
+from forecourt.csms.records import Configuration
+from forecourt.domain.variable import VariableRef
+
+_PATIENCE_S: Final = 60.0
+"""For a station that is asked for one thing after the other."""
 
 
 def _model(station: Station) -> str | None:
@@ -34,6 +40,24 @@ _CONNECTORS: Final[tuple[tuple[str, Any], ...]] = (
     ("power W", lambda one: one.power_w),
     ("transaction", lambda one: one.transaction_number),
     ("since", lambda one: one.status_at),
+)
+
+
+class _Setting(msgspec.Struct, frozen=True):
+    """A variable of a station."""
+
+    variable: str
+    reported: str | None
+    desired: str | None
+    outcome: str | None
+    """The station's word on the last attempt."""
+
+
+_SETTINGS: Final[tuple[tuple[str, Any], ...]] = (
+    ("variable", lambda one: one.variable),
+    ("reported", lambda one: one.reported),
+    ("desired", lambda one: one.desired),
+    ("station's word", lambda one: one.outcome),
 )
 
 
@@ -92,4 +116,67 @@ def import_stations(
     typer.echo(f"{entered} of {len(rows)} stations entered")
 
 
-TASKS: Final = {"list": command, "show": show_station, "import": import_stations}
+def configuration(
+    station_id: Annotated[str, typer.Argument(metavar="STATION")],
+    drifts: Annotated[bool, typer.Option("--drift", help="Only what isn't as it shall be.")] = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a station is configured to, and what it shall be."""
+    with connected(url, key) as csms:
+        _show_configuration(csms.do(details.configuration(station_id)), drifts=drifts, as_json=as_json)
+
+
+def configure(
+    station_id: Annotated[str, typer.Argument(metavar="STATION")],
+    wishes: Annotated[
+        list[str], typer.Argument(metavar="COMPONENT.VARIABLE=VALUE...", help="By the names of OCPP 2.0.1.")
+    ],
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what variables of a station shall be. One that is connected is told at once, another at its next boot."""
+    desired = dict(map(_wish, wishes))
+    with connected(url, key) as csms:
+        found = csms.do(details.set_desired(station_id, desired))
+        try:
+            found = csms.do(details.synchronise_configuration(station_id), wait_s=_PATIENCE_S)
+        except Conflict as error:
+            typer.echo(f"{station_id}: {error}; it is told at its next boot", err=True)
+        _show_configuration(found, drifts=True, as_json=as_json)
+
+
+def _wish(text: str) -> tuple[VariableRef, str]:
+    name, equals, value = text.partition("=")
+    component, dot, variable = name.partition(".")
+    if not (equals and dot and component and variable):
+        fail(f"{text}: a wish is COMPONENT.VARIABLE=VALUE", Exit.USAGE)
+    return VariableRef(component, variable), value
+
+
+def _show_configuration(found: Configuration, *, drifts: bool, as_json: bool) -> None:
+    wishes = {one.ref: one for one in found.desired}
+    told = {one.ref: one for one in found.reported}
+    adrift = {one.ref for one in found.drift}
+    rows = [
+        _Setting(
+            variable=str(ref),
+            reported=None if ref not in told else told[ref].value,
+            desired=None if ref not in wishes else wishes[ref].value,
+            outcome=None if ref not in wishes else wishes[ref].outcome,
+        )
+        for ref in sorted({*wishes, *told}, key=str)
+        if ref in adrift or not drifts
+    ]
+    show(rows, _SETTINGS, as_json=as_json)
+
+
+TASKS: Final = {
+    "list": command,
+    "show": show_station,
+    "configuration": configuration,
+    "configure": configure,
+    "import": import_stations,
+}

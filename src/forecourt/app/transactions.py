@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from forecourt.app.remote import JsonOption, KeyOption, UrlOption, connected, show, show_one
+from forecourt.client import details
 from forecourt.client import tokens as ops
 from forecourt.csms.records import TransactionState
 
@@ -46,4 +47,15 @@ def show_transaction(
         show_one(csms.do(ops.get_transaction(number)), as_json=as_json)
 
 
-TASKS: Final = {"list": command, "show": show_transaction}
+def completion(
+    number: Annotated[int, typer.Argument(min=1)],
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate when a transaction will be done."""
+    with connected(url, key) as csms:
+        show_one(csms.do(details.completion(number)), as_json=as_json)
+
+
+TASKS: Final = {"list": command, "show": show_transaction, "completion": completion}
