@@ -11,7 +11,7 @@ Guarantees
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -259,13 +259,22 @@ class _Serving:
         crowd, decision = self.crowd, self.decision
         capacity, refusals, members = decision.tally.room.capacity, crowd.refusals, crowd.members
         shares, kept, keys = decision.shares, crowd.shares, crowd.keys
+        rows, waits = decision.site.rows, (crowd.waited & ~crowd.seated).tolist()
         changed, times = [], []
         for k, refusal in refused.items():
-            why = refusal, can_wait, capacity[refusal.row]
+            row, taken, alone = refusal
+            why = refusal, can_wait, capacity[row]
             if refusals[k] == why:
                 continue
-            share = decision.refused(kept[k], members[k].minimum_a, refusal, can_wait=can_wait)
             refusals[k] = why
+            last = kept[k]
+            if last is not None and waits[k]:  # it goes on waiting: only the numbers are others
+                reason = Reason.CAN_WAIT if can_wait else Reason.NO_ROOM if alone else Reason.WAITS
+                since_s, minimum_a = last.since_s, members[k].minimum_a
+                explanation = Explanation(reason, rows[row].bound, None, None, minimum_a, capacity[row], taken, since_s)
+                kept[k] = shares[keys[k]] = Share(0.0, explanation, False, since_s, last.off_since_s, last.served_s)
+                continue
+            share = decision.refused(last, members[k].minimum_a, refusal, can_wait=can_wait)
             kept[k] = shares[keys[k]] = share
             changed.append(k)
             times.append((share.since_s, -math.inf if share.off_since_s is None else share.off_since_s, share.served_s))
@@ -301,8 +310,12 @@ class _Serving:
         )
         entries = crowd.narrowing.entries(np.flatnonzero(short).tolist(), queue)
         start = held_together if all_held else self.used
-        capacity: Sequence[float] = (self.capacity + SLACK).tolist()
-        refused = seat_many(self.used.tolist(), start.tolist(), capacity, entries, minimum_a.tolist(), queue)
+        bears = self.capacity + SLACK
+        alone = self.used[incidence.rows] + incidence.weights * minimum_a[incidence.members] > bears[incidence.rows]
+        hopeless = set(incidence.members[alone & contends[incidence.members]].tolist())
+        refused = seat_many(
+            self.used.tolist(), start.tolist(), bears.tolist(), entries, minimum_a.tolist(), queue, hopeless
+        )
         seated = who.copy()
         seated[list(refused)] = False
         return seated, refused

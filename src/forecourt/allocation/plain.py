@@ -167,19 +167,24 @@ class _OpenRows:
         # The corners: twice per entry, in order of row and level.
         lengths = np.bincount(members, minlength=len(low))
         starts = np.cumsum(lengths) - lengths
-        rank = np.argsort(np.concatenate([low, high]), kind="stable")
+        corners = np.concatenate([low, high])
+        rank = np.argsort(corners, kind="stable")
         who = np.where(rank < len(low), rank, rank - len(low))
         counts = lengths[who]
         ends = np.cumsum(counts)
         entries = np.arange(ends[-1]) + np.repeat(starts[who] - (ends - counts), counts)
-        upward = np.repeat(rank < len(low), counts)
-        narrow = rows[entries].astype(np.int16 if len(used) < 2**15 else np.int64)
+        narrow = rows.take(entries).astype(np.int16 if len(used) < 2**15 else np.int64)
         order = np.argsort(narrow, kind="stable")  # a radix sort where the type is narrow
-        entries, upward = entries[order], upward[order]
-        self.corner_rows, self.corner_members = rows[entries], members[entries]
-        self.corner_levels = np.where(upward, low[self.corner_members], high[self.corner_members])
-        self.corner_slopes = np.where(upward, weights[entries], -weights[entries])
+        self.corner_rows = narrow.take(order).astype(np.intp)
+        self.corner_members = np.repeat(who, counts).take(order)
+        self.corner_levels = np.repeat(corners[rank], counts).take(order)
+        slopes = (weights.take(entries) * np.repeat(np.where(rank < len(low), 1.0, -1.0), counts)).take(order)
+        self.corner_slopes = slopes + 1j * (slopes * self.corner_levels)
+        """How much steeper a row rises from there on; and, as the imaginary part, that times the level: what it carries
+        at a level is the level times the sum of these less the sum of those, and one pass adds up both."""
         self.rows, self.members, self.weights = rows, members, weights
+        self.waiting = np.bincount(rows, weights * low[members], minlength=len(used))
+        """What all of a row take that haven't started to rise."""
 
     @property
     def any(self) -> bool:
@@ -218,24 +223,21 @@ class _OpenRows:
         rows, level, slope = self.corner_rows, self.corner_levels, self.corner_slopes
         if not self.changed.all():
             looked = self.changed[rows].nonzero()[0]
-            rows, level, slope = rows[looked], level[looked], slope[looked]
+            rows, level, slope = rows.take(looked), level.take(looked), slope.take(looked)
         if not len(rows):
             return
-        waiting = np.bincount(self.rows, self.weights * self.low[self.members], minlength=len(found))
         first = np.concatenate([_ZERO, (rows[1:] != rows[:-1]).nonzero()[0] + 1])
         counts = np.empty(len(first), np.intp)
         counts[:-1] = first[1:] - first[:-1]
         counts[-1] = len(rows) - first[-1]
         which = rows[first]
-        rise = np.cumsum(slope)
-        rise -= np.repeat(rise[first] - slope[first], counts)
-        step = np.empty(len(level))
-        step[0] = 0.0
-        step[1:] = rise[:-1] * (level[1:] - level[:-1])
-        step[first] = self.fixed[which] + waiting[which]
-        carried = np.cumsum(step)
-        carried -= np.repeat(carried[first] - step[first], counts)
-        over = carried > np.repeat(self.capacity[which] + _ROUNDING, counts)
+        sums = np.cumsum(slope)
+        sums -= np.repeat(sums[first] - slope[first], counts)
+        rise = sums.real
+        carried = level * rise
+        carried -= sums.imag
+        room = self.capacity[which] - self.fixed[which] - self.waiting[which]
+        over = carried > np.repeat(room + _ROUNDING, counts)
         place = np.where(over, np.arange(len(over)), len(over))
         crossing = np.minimum.reduceat(place, first)
         full = crossing < len(over)
@@ -243,8 +245,8 @@ class _OpenRows:
         found[which[at_start]] = 0.0  # more than full already: nobody gets more than the minimum
         between = full & ~at_start
         before = crossing[between] - 1
-        room = np.maximum(self.capacity[which[between]] - carried[before], 0.0)
-        found[which[between]] = np.minimum(level[before] + room / rise[before], level[before + 1])
+        left = np.maximum(room[between] - carried[before], 0.0)
+        found[which[between]] = np.minimum(level[before] + left / rise[before], level[before + 1])
 
     def _leave(self, members: Indices, at: Numbers, gone: NDArray[np.bool_]) -> None:
         """Forget rows that are done, and count what has stopped as fixed."""
@@ -252,12 +254,14 @@ class _OpenRows:
         self.changed[:] = False
         stopped = ~self.live[self.members]
         if stopped.any():
-            who = self.members[stopped]
-            self.changed[self.rows[stopped]] = True
-            level = np.clip(at[who], self.low[who], self.high[who])
-            self.fixed += np.bincount(self.rows[stopped], self.weights[stopped] * level, minlength=len(self.fixed))
-        keep = ~(stopped | gone[self.rows])
-        self.rows, self.members, self.weights = self.rows[keep], self.members[keep], self.weights[keep]
-        keep = self.live[self.corner_members] & ~gone[self.corner_rows]
-        self.corner_rows, self.corner_members = self.corner_rows[keep], self.corner_members[keep]
-        self.corner_levels, self.corner_slopes = self.corner_levels[keep], self.corner_slopes[keep]
+            who, rows, weights = self.members[stopped], self.rows[stopped], self.weights[stopped]
+            self.changed[rows] = True
+            low = self.low[who]
+            level = np.clip(at[who], low, self.high[who])
+            self.fixed += np.bincount(rows, weights * level, minlength=len(self.fixed))
+            self.waiting -= np.bincount(rows, weights * low, minlength=len(self.fixed))
+        keep = (~(stopped | gone[self.rows])).nonzero()[0]
+        self.rows, self.members, self.weights = self.rows.take(keep), self.members.take(keep), self.weights.take(keep)
+        keep = (self.live[self.corner_members] & ~gone[self.corner_rows]).nonzero()[0]
+        self.corner_rows, self.corner_members = self.corner_rows.take(keep), self.corner_members.take(keep)
+        self.corner_levels, self.corner_slopes = self.corner_levels.take(keep), self.corner_slopes.take(keep)

@@ -11,7 +11,7 @@ Guarantees, within one priority
 `controller.md` §3, 7.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from forecourt.allocation.compiled import Column
@@ -102,23 +102,27 @@ def seat_many(
     entries: Mapping[int, Entries],
     minimums_a: Sequence[float],
     queue: Queue,
+    hopeless: Set[int],
 ) -> dict[int, Refusal]:
     """The same as `take_seats` on plain rows: whom it refuses, by position.
 
     `free` is what higher priorities took of each row, `taken` the same with those who surely have a seat;
-    it is changed. `capacity` allows for rounding.
+    it is changed. `capacity` allows for rounding. `hopeless` are those whose minimum doesn't fit even alone.
     """
     refused: dict[int, Refusal] = {}
-    _ask(queue.held, free, taken, capacity, entries, minimums_a, refused)
+    for k in hopeless:
+        minimum_a = minimums_a[k]
+        row = next(row for row, weight in entries[k] if free[row] + weight * minimum_a > capacity[row])
+        refused[k] = Refusal(row, free[row], True)
+    _ask(queue.held, taken, capacity, entries, minimums_a, refused)
     with_held = taken.copy()
-    _ask(queue.waiting, free, taken, capacity, entries, minimums_a, refused, with_held)
-    _ask(queue.over, free, taken, capacity, entries, minimums_a, refused)
+    _ask(queue.waiting, taken, capacity, entries, minimums_a, refused, with_held)
+    _ask(queue.over, taken, capacity, entries, minimums_a, refused)
     return refused
 
 
 def _ask(
     those: list[int],
-    free: list[float],
     taken: list[float],
     capacity: Sequence[float],
     entries: Mapping[int, Entries],
@@ -128,25 +132,23 @@ def _ask(
 ) -> None:
     """One after the other. `with_held`: those who are kept off by held seats alone have a place kept free."""
     for k in those:
+        if k in refused:
+            continue
         minimum_a, drawn = minimums_a[k], entries[k]
         for row, weight in drawn:
             if taken[row] + weight * minimum_a > capacity[row]:
+                refused[k] = Refusal(row, taken[row], False)
                 break
         else:
             for row, weight in drawn:
                 taken[row] += weight * minimum_a
             continue
-        for alone, weight in drawn:
-            if free[alone] + weight * minimum_a > capacity[alone]:
-                refused[k] = Refusal(alone, free[alone], True)
-                break
-        else:
-            refused[k] = Refusal(row, taken[row], False)
-            if with_held is not None and any(
-                with_held[row] + weight * minimum_a > capacity[row] for row, weight in drawn
-            ):
-                for row, weight in drawn:
-                    taken[row] += weight * minimum_a
+        if with_held is not None:
+            for row, weight in drawn:
+                if with_held[row] + weight * minimum_a > capacity[row]:
+                    for row, weight in drawn:  # noqa: PLW2901 -- the place is kept free
+                        taken[row] += weight * minimum_a
+                    break
 
 
 def take_seats(
