@@ -42,7 +42,7 @@ from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.token import AuthorizationStatus, IdTokenInfo
 from forecourt.net.clock import RealClock
 from forecourt.net.csms_session import CsmsServer
-from forecourt.net.loop import run
+from forecourt.net.loop import collect_seldom, run
 from forecourt.store.sql import open_store
 
 PEERS = Path(__file__).parent / "peers"
@@ -172,6 +172,7 @@ def serve_ours(database: str | None) -> None:
         context = Context(store=store, bus=bus, clock=RealClock(), new_id=lambda: str(uuid.uuid4()), settings=settings)
         server = CsmsServer(context, {dialect.subprotocol: dialect for dialect in DIALECTS})
         await server.start(port=0)
+        collect_seldom()
         print(server.port, flush=True)
         await asyncio.Event().wait()
 

@@ -33,10 +33,11 @@ class Door:
     def __init__(self, world: World) -> None:
         self.world = world
         self.logins = Logins(world.context.settings)
+        self.register = provisioning.Register(world.context.store)
 
     async def __call__(self, shown: Shown, station_id: str = "CS1") -> int | NotAdmitted:
         """The profile it is let in with."""
-        found = await provisioning.admit(self.world.context, station_id, shown, self.logins)
+        found = await provisioning.admit(self.world.context, station_id, shown, self.logins, self.register)
         return found.security_profile if isinstance(found, Admitted) else found
 
     async def require(self, profile: int) -> None:

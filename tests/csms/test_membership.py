@@ -43,7 +43,7 @@ async def connect(house: World, station_id: str, membership: Membership) -> Conn
         connection_id=membership.connection_id("c"),
         protocol="ocpp1.6",
     )
-    await provisioning.connected(house.context, station)
+    await house.context.store.write(provisioning.connected(house.context, station))
     return station
 
 

@@ -171,29 +171,29 @@ async def test_unknown_stations_by_policy(tmp_path: Path) -> None:
         folder = tmp_path / policy
         folder.mkdir()
         async with make_world(folder, CsmsSettings(unknown_stations=policy)) as world:
-            logins = Logins(world.context.settings)
-            verdict = await provisioning.admit(world.context, "CS1", NOTHING, logins)
+            logins, register = Logins(world.context.settings), provisioning.Register(world.context.store)
+            verdict = await provisioning.admit(world.context, "CS1", NOTHING, logins, register)
             if registration is None:
                 assert verdict is NotAdmitted.UNKNOWN_STATION
                 assert (await stations.list_stations(world.context)).items == ()
             else:
                 assert isinstance(verdict, Admitted)
                 assert verdict.station.registration is registration
-                assert await provisioning.admit(world.context, "CS1", NOTHING, logins) == verdict
+                assert await provisioning.admit(world.context, "CS1", NOTHING, logins, register) == verdict
 
 
 async def test_connectivity_is_a_fact_of_its_own_with_the_time_since(world: World) -> None:
     station = await world.station()
     world.clock.seconds = 10
-    await provisioning.connected(world.context, station)
+    await world.context.store.write(provisioning.connected(world.context, station))
     world.clock.seconds = 20
     newer = replaced(station, "c2")
-    await provisioning.connected(world.context, newer)
+    await world.context.store.write(provisioning.connected(world.context, newer))
     world.clock.seconds = 30
-    await provisioning.disconnected(world.context, station, "lost")
+    await world.context.store.write(provisioning.disconnected(world.context, station, "lost"))
     shown = await stations.get_station(world.context, "CS1")
     assert (shown.connected, shown.connection_changed_at) == (True, at(20)), "an older connection's end is no news"
-    await provisioning.disconnected(world.context, newer, "lost")
+    await world.context.store.write(provisioning.disconnected(world.context, newer, "lost"))
     shown = await stations.get_station(world.context, "CS1")
     assert (shown.connected, shown.connection_changed_at, shown.last_seen_at) == (False, at(30), at(20))
     assert world.types() == ["station.connected", "station.connected", "station.disconnected"]
@@ -201,7 +201,7 @@ async def test_connectivity_is_a_fact_of_its_own_with_the_time_since(world: Worl
 
 async def test_after_a_crash_nobody_is_connected(tmp_path: Path) -> None:
     async with make_world(tmp_path) as world:
-        await provisioning.connected(world.context, await world.station())
+        await world.context.store.write(provisioning.connected(world.context, await world.station()))
     async with make_world(tmp_path) as world:
         assert not (await stations.get_station(world.context, "CS1")).connected
         assert world.types() == ["station.disconnected"]
@@ -354,7 +354,7 @@ async def test_the_message_history_is_searched(world: World) -> None:
         Frame(at(3), Direction.IN, b"[2]"),
         Frame(at(4), Direction.IN, b"[2,7,8]"),
     ]
-    await message_log.keep(world.context, [(station, frame) for frame in frames])
+    await world.context.store.write(message_log.kept([(station, frame) for frame in frames]))
 
     async def found(**by: object) -> list[int]:
         page = await message_log.list_messages(world.context, **by)  # type: ignore[arg-type]
@@ -409,7 +409,7 @@ async def test_what_is_too_old_is_forgotten_and_transactions_never(tmp_path: Pat
     settings = CsmsSettings(message_retention_s=100, event_retention_s=200, meter_retention_s=300)
     async with make_world(tmp_path, settings) as world:
         station = await world.station()
-        await message_log.keep(world.context, [(station, Frame(at(0), Direction.IN, b"[]"))])
+        await world.context.store.write(message_log.kept([(station, Frame(at(0), Direction.IN, b"[]"))]))
         await world.tell(station, MeterSampled(evse_id=1, meter_values=(register(0, 5.0),)))
 
         async def left() -> tuple[int, int, int]:
@@ -425,7 +425,7 @@ async def test_what_is_too_old_is_forgotten_and_transactions_never(tmp_path: Pat
 
 async def test_events_say_what_their_type_promises(world: World) -> None:
     station = await world.station()
-    await provisioning.connected(world.context, station)
+    await world.context.store.write(provisioning.connected(world.context, station))
     await world.tell(station, StationBooted(identity=IDENTITY))
     await world.tell(
         station, ConnectorStatusReported(evse_id=1, connector_id=1, connector_status=ConnectorStatus.OCCUPIED)

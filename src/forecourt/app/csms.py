@@ -37,6 +37,7 @@ from forecourt.domain.clock import Clock
 from forecourt.net.beside import Beside
 from forecourt.net.clock import RealClock
 from forecourt.net.csms_session import CsmsServer
+from forecourt.net.loop import collect_seldom
 from forecourt.net.tls import FileContext
 from forecourt.net.urls import is_loopback
 from forecourt.store.engines import make_engine, why
@@ -258,6 +259,7 @@ async def _serve(settings: CsmsFile) -> None:
     set_up_tracing("csms")
     with stop_signals() as stopped:
         async with running_csms(settings) as csms:
+            collect_seldom()
             await _tell(settings, csms)
             with rereading(csms.tls):
                 await stopped.wait()

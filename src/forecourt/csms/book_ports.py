@@ -3,7 +3,7 @@
 Those of money, people, resources, load groups and sites are in ports of their own (`money_ports` and so on).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -36,7 +36,7 @@ from forecourt.csms.records import (
 from forecourt.csms.resource_ports import ResourceBooks
 from forecourt.csms.site_ports import SiteBooks
 from forecourt.domain.profile import ChargingProfile
-from forecourt.domain.station import RegistrationStatus
+from forecourt.domain.station import BootReason, RegistrationStatus, StationIdentity
 from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenType
 from forecourt.domain.variable import VariableReading, VariableRef
 
@@ -54,8 +54,20 @@ class StationBooks(Protocol):
         """Whichever organisation it belongs to: identities are unique over all of them."""
         ...
 
+    def at_the_door(self, station_ids: Collection[str]) -> dict[str, tuple[Station, str | None]]:
+        """Those of these identities that there are, each with the hash of its password."""
+        ...
+
     def change(self, number: int, **columns: Any) -> None:
         """Set columns of a station, named as in `Station`."""
+        ...
+
+    def booted(self, number: int, identity: StationIdentity, reason: BootReason | None, at: datetime) -> None:
+        """What a station says of itself at its boot."""
+        ...
+
+    def registration(self, number: int) -> RegistrationStatus | None:
+        """Whether it is accepted; None: there is no such station."""
         ...
 
     def touch(self, number: int, at: datetime, clock_drift_s: float | None) -> None:

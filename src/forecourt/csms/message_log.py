@@ -6,7 +6,7 @@ Guarantees
 * A violation that lenient decoding forgave is kept with its message's action, and counted on its station.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -34,14 +34,14 @@ class Frame(msgspec.Struct, frozen=True):
     frame: bytes
 
 
-async def keep(context: Context, frames: Sequence[tuple[ConnectedStation, Frame]]) -> None:
-    """Put frames into the history, in their order, and tell of them."""
+def kept(frames: Sequence[tuple[ConnectedStation, Frame]]) -> Callable[[Books], None]:
+    """The unit of work that puts frames into the history, in their order, and tells of them."""
 
     def store(books: Books) -> None:
         for station, frame in frames:
             _keep(books, station, frame)
 
-    await context.store.write(store)
+    return store
 
 
 def _keep(books: Books, station: ConnectedStation, frame: Frame) -> None:

@@ -13,10 +13,12 @@ Guarantees
 * The desired configuration is compared and pushed after each accepted boot; never with `unsolicited_calls` off.
 """
 
+import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -25,7 +27,7 @@ from forecourt.csms import certificate_books, commands, connectors, credentials,
 from forecourt.csms.command_records import CommandOrigin, CommandState
 from forecourt.csms.errors import Conflict
 from forecourt.csms.logins import Logins
-from forecourt.csms.ports import Books, Context
+from forecourt.csms.ports import Books, Context, Store
 from forecourt.csms.records import ANY, Configuration, ConnectedStation, Drift, Station
 from forecourt.csms.settings import UnknownStationPolicy
 from forecourt.csms.stations import configuration, configuration_of, get_station
@@ -36,6 +38,9 @@ from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.variable import GetVariableStatus, VariableSetting
 
 ALL_PROFILES: Final = frozenset({0, 1, 2, 3})
+
+_Known = tuple[Station, str | None]
+_Found = _Known | None
 
 
 class NotAdmitted(StrEnum):
@@ -82,19 +87,57 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Of the listener it came to."""
 
 
-async def admit(context: Context, station_id: str, shown: Shown, logins: Logins) -> Admitted | NotAdmitted:
+class Register:
+    """Stations looked up by their identity: those that come while one look is under way share the next."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked: dict[str, list[asyncio.Future[_Found]]] = {}
+        self._looking = False
+
+    def find(self, station_id: str) -> "asyncio.Future[_Found]":
+        """The station with the hash of its password; None: nobody knows it. Raises StoreUnavailable when awaited."""
+        future: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(station_id, []).append(future)
+        if not self._looking:
+            self._look()
+        return future
+
+    def _look(self) -> None:
+        asked, self._asked = self._asked, {}
+        self._looking = True
+        looking = self._store.read(lambda books: books.stations.at_the_door(asked.keys()))
+        looking.add_done_callback(partial(self._found, asked))
+
+    def _found(
+        self, asked: dict[str, list["asyncio.Future[_Found]"]], looked: "asyncio.Future[dict[str, _Known]]"
+    ) -> None:
+        self._looking = False
+        error = asyncio.CancelledError() if looked.cancelled() else looked.exception()
+        for station_id, futures in asked.items():
+            for future in futures:
+                if future.done():
+                    continue
+                if error is None:
+                    future.set_result(looked.result().get(station_id))
+                elif isinstance(error, asyncio.CancelledError):
+                    future.cancel()
+                else:
+                    future.set_exception(error)
+        if self._asked:
+            self._look()
+
+
+async def admit(
+    context: Context, station_id: str, shown: Shown, logins: Logins, register: Register
+) -> Admitted | NotAdmitted:
     """Whether whoever calls itself `station_id` may connect.
 
     An unknown station is entered into the books here where the policy says so.
     """
     if context.settings.refuse_plain and not shown.encrypted:
         return NotAdmitted.INSECURE
-
-    def look(books: Books) -> tuple[Station, str | None] | None:
-        station = books.stations.by_identity(station_id)
-        return None if station is None else (station, books.stations.password_hash(station.number))
-
-    known = await context.store.read(look)
+    known = await register.find(station_id)
     if shown.certificate is not None and await _is_revoked(context, shown.certificate):
         logins.failed(station_id, shown.address, context.clock.now().protocol_s)
         return NotAdmitted.WRONG_CERTIFICATE
@@ -223,8 +266,8 @@ def _not_allowed(shown: Shown, proved: int) -> NotAdmitted:
     return NotAdmitted.INSECURE
 
 
-async def connected(context: Context, station: ConnectedStation) -> None:
-    """A connection of the station is open."""
+def connected(context: Context, station: ConnectedStation) -> Callable[[Books], None]:
+    """The unit of work that enters a connection of the station, which is open."""
     at = context.clock.now().at
 
     def store(books: Books) -> None:
@@ -233,17 +276,17 @@ async def connected(context: Context, station: ConnectedStation) -> None:
             station.connection_id,
             connected=True,
             connection_changed_at=at,
-            last_seen_at=at,
             protocol=station.protocol,
         )
+        books.stations.touch(station.number, at, None)
         body = published.StationConnectedBody(protocol=station.protocol, connection_id=station.connection_id)
         books.events.append(station.organisation_id, published.STATION_CONNECTED, at, station.id, body)
 
-    await context.store.write(store)
+    return store
 
 
-async def disconnected(context: Context, station: ConnectedStation, reason: str) -> None:
-    """That connection is gone."""
+def disconnected(context: Context, station: ConnectedStation, reason: str) -> Callable[[Books], None]:
+    """The same for its end."""
     at = context.clock.now().at
 
     def store(books: Books) -> None:
@@ -252,7 +295,7 @@ async def disconnected(context: Context, station: ConnectedStation, reason: str)
             body = published.StationDisconnectedBody(reason=reason)
             books.events.append(station.organisation_id, published.STATION_DISCONNECTED, at, station.id, body)
 
-    await context.store.write(store)
+    return store
 
 
 async def recover_connections(context: Context) -> int:
@@ -275,12 +318,10 @@ def gone_with(books: Books, kept: Sequence[str], at: datetime) -> list[Station]:
 
 def booted(work: Work, event: StationBooted) -> BootAnswer:
     """OCPP 1.6 §4.2, OCPP 2.0.1 B01 to B03."""
-    known = work.books.stations.by_number(work.station.number)
-    registration = RegistrationStatus.REJECTED if known is None else known.registration
+    known = work.books.stations.registration(work.station.number)
+    registration = RegistrationStatus.REJECTED if known is None else known
     if known is not None:
-        work.books.stations.change(
-            known.number, identity=event.identity, boot_reason=event.reason, booted_at=work.at, last_seen_at=work.at
-        )
+        work.books.stations.booted(work.station.number, event.identity, event.reason, work.at)
         body = published.StationBootedBody(identity=event.identity, reason=event.reason, registration=registration)
         work.tell(published.STATION_BOOTED, body)
         connectors.station_booted(work)

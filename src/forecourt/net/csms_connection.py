@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -25,7 +25,7 @@ from forecourt.csms import commands, contracts, costs, message_log, provisioning
 from forecourt.csms.command_records import Command, CommandState
 from forecourt.csms.measures import OTHER, CallOutcome
 from forecourt.csms.message_log import Frame
-from forecourt.csms.ports import CallOrder, Context, DisconnectOrder, Done, Order, Receipt
+from forecourt.csms.ports import Books, CallOrder, Context, DisconnectOrder, Done, Order, Receipt
 from forecourt.csms.records import ConnectedStation, Direction, Station
 from forecourt.dialect.port import Dialect, Heard, Inexpressible, StationCall, StationCallAnswer, Untranslatable
 from forecourt.domain.clock import Deadlines, Now
@@ -87,6 +87,9 @@ class Host(Protocol):
         """Do something beside the messages."""
         ...
 
+    def enter(self, unit: Callable[[Books], Any], station_number: int | None = None, done: Done | None = None) -> None:
+        """Write what follows from a connection or a message, in its turn among what stations say."""
+
     def keep_frame(self, station: ConnectedStation, frame: Frame) -> None:
         """Into the message history."""
 
@@ -143,7 +146,7 @@ class CsmsSession:
         self._lease = self._context.bus.claim(station.number, self._order)
         server.opened(self)
         self._measures.opened(self._station.protocol, profile)
-        server.run(provisioning.connected(self._context, self._station)).add_done_callback(self._entered)
+        server.enter(provisioning.connected(self._context, self._station), station.number, self._entered)
         self._in_books = False
 
     @property
@@ -163,8 +166,8 @@ class CsmsSession:
             log.info("%s: it has connected to another process since", self._station.id, extra=self._about())
             self._connection.close(CloseCode.GOING_AWAY, "the station has connected again")
 
-    def _entered(self, task: "asyncio.Task[Any]") -> None:
-        if not task.cancelled() and task.exception() is not None and not self._over:
+    def _entered(self, _result: Any, error: BaseException | None) -> None:
+        if error is not None and not self._over:
             # Nobody could ever drive it out.
             self._connection.close(CloseCode.TRY_AGAIN_LATER, "the connection could not be stored")
 
@@ -196,7 +199,8 @@ class CsmsSession:
         asked, self._asked = self._asked, deque()
         for entry in asked:
             self._end(entry, CommandState.OFFLINE, "the station went offline before it was sent")
-        self._server.run(provisioning.disconnected(self._context, self._station, reason or f"closed with {code}"))
+        gone = provisioning.disconnected(self._context, self._station, reason or f"closed with {code}")
+        self._server.enter(gone, self._station.number)
 
     # Calls of the station: those that are frequent and in order
 

@@ -21,7 +21,7 @@ from forecourt.csms import message_log, provisioning, published, security, upkee
 from forecourt.csms.logins import Logins
 from forecourt.csms.membership import Membership
 from forecourt.csms.message_log import Frame
-from forecourt.csms.ports import Context, StoreUnavailable
+from forecourt.csms.ports import Books, Context, Done, StoreUnavailable
 from forecourt.csms.provisioning import ALL_PROFILES, Admitted, NotAdmitted, Shown, ShownCertificate
 from forecourt.csms.records import ConnectedStation
 from forecourt.dialect.port import Dialect
@@ -85,9 +85,13 @@ class CsmsServer:
         """Sees every request for a WebSocket."""
         self._servers: list[Server] = []
         self._logins = Logins(context.settings)
+        self._register = provisioning.Register(context.store)
         self._watch = security.Watch(context)
         self._upkeep: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._entering = 0
+        self._all_entered = asyncio.Event()
+        self._all_entered.set()
         self._sessions: set[CsmsSession] = set()
         self._frames: list[tuple[ConnectedStation, Frame]] = []
         self._frame_timer: asyncio.TimerHandle | None = None
@@ -152,9 +156,10 @@ class CsmsServer:
         for task in self._upkeep:
             task.cancel()
         await self._close(grace_s)
-        while self._tasks or self._frames:
+        while self._tasks or self._frames or self._entering:
             self._write_frames()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._all_entered.wait()
         if self._following is not None:
             self._following.cancel()
         if self._membership is not None:
@@ -223,7 +228,7 @@ class CsmsServer:
             allowed_profiles=listener.profiles,
         )
         try:
-            verdict = await provisioning.admit(self.context, request.identity, shown, self._logins)
+            verdict = await provisioning.admit(self.context, request.identity, shown, self._logins, self._register)
         except StoreUnavailable:
             log.exception("%s: can't be looked up", request.identity, extra={"station": request.identity})
             self.context.measures.knocked("books_unavailable")
@@ -307,6 +312,21 @@ class CsmsServer:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("work beside the messages failed", exc_info=error)
 
+    def enter(self, unit: Callable[[Books], Any], station_number: int | None = None, done: Done | None = None) -> None:
+        """Write what follows from a connection or a message, in its turn among what stations say; see `run`."""
+        self._entering += 1
+        self._all_entered.clear()
+        self.context.store.submit(unit, partial(self._entered, done), station_number)
+
+    def _entered(self, done: Done | None, result: Any, error: BaseException | None) -> None:
+        self._entering -= 1
+        if self._entering == 0:
+            self._all_entered.set()
+        if error is not None:
+            log.error("work beside the messages failed", exc_info=error)
+        if done is not None:
+            done(result, error)
+
     def noticed(self, event_type: str, station_id: str, address: str, info: str) -> None:
         """Something that matters for security: kept, unless there was one of the kind just now."""
         if self._watch.is_news(event_type, station_id, address):
@@ -326,7 +346,7 @@ class CsmsServer:
             self._frame_timer = None
         frames, self._frames = self._frames, []
         if frames:
-            self.run(message_log.keep(self.context, frames))
+            self.enter(message_log.kept(frames))
 
 
 def _certificate(tls: TlsInfo | None) -> ShownCertificate | None:

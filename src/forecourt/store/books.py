@@ -31,6 +31,8 @@ class Mark(NamedTuple):
     transactions: int
     numbers: int
     connectors: int
+    changes: int
+    standings: int
     flushes: int
 
 
@@ -67,6 +69,8 @@ class SqlBooks:
             self.transactions.kept.steps,
             self.transactions.numbers.steps,
             self.stations.kept.steps,
+            len(self.stations.changes),
+            self.stations.standings.steps,
             self.transactions.flushes + self.log.flushes + self.stations.flushes,
         )
 
@@ -80,6 +84,8 @@ class SqlBooks:
         self.transactions.kept.back_to(mark.transactions)
         self.transactions.numbers.back_to(mark.numbers)
         self.stations.kept.back_to(mark.connectors)
+        del self.stations.changes[mark.changes :]
+        self.stations.standings.back_to(mark.standings)
         return True
 
     @property

@@ -87,19 +87,19 @@ class _Rows:
 
 
 class Updates(_Rows):
-    """Sets columns of rows that are found by the last of `names`. `kept`: columns that None leaves as they are."""
+    """Sets columns of rows that are found by the last `keys` of `names`. `kept`: those that None leaves as they are."""
 
-    def __init__(self, table: Table, names: Sequence[str], *, kept: Collection[str] = ()) -> None:
+    def __init__(self, table: Table, names: Sequence[str], *, keys: int = 1, kept: Collection[str] = ()) -> None:
         super().__init__(table, names)
+        self._keys = keys
         self._kept = frozenset(kept)
 
     def _words(self, connection: Connection) -> tuple[str, str]:
         del connection
-        said = [f'"{name}" = {self._value(name)}' for name in self._names[:-1]]
-        key = self._names[-1]
+        said = ", ".join(f'"{name}" = {self._value(name)}' for name in self._names[: -self._keys])
+        found = " AND ".join(f't."{key}" = v."{key}"' for key in self._names[-self._keys :])
         before = f"WITH v({self._columns}) AS ("
-        name = self._table.name
-        return before, f') UPDATE "{name}" AS t SET {", ".join(said)} FROM v WHERE t."{key}" = v."{key}"'  # noqa: S608
+        return before, f') UPDATE "{self._table.name}" AS t SET {said} FROM v WHERE {found}'  # noqa: S608
 
     def _value(self, name: str) -> str:
         return f'coalesce(v."{name}", t."{name}")' if name in self._kept else f'v."{name}"'

@@ -3,6 +3,7 @@
 Guarantees
 * Units of work run one after the other on the writer's thread. Those that wait while a commit is under way share the
   next one (group commit): durability costs one sync for all of them. A result is given after the commit, never before.
+* What is asked for by `write` (commands, the API) goes before what stations tell by `submit` (`store.lanes`).
 * A unit may run more than once, and is committed at most once: `store.writer` says when.
 * Readers have connections of their own, see a snapshot, never wait for the writer and never hold it up.
 * Should the writer end by anything else, nobody waits for it: what it had in hand and all that follows fails.
@@ -11,7 +12,6 @@ Guarantees
 
 import asyncio
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +28,7 @@ from forecourt.csms.ports import Books, Done, StoreUnavailable
 from forecourt.csms.records import Event
 from forecourt.store.books import SqlBooks
 from forecourt.store.engines import Passing, make_engine, passing, why
+from forecourt.store.lanes import MOST, Lanes
 from forecourt.store.migrate import upgrade
 from forecourt.store.writer import PATIENCE_S, Job, Outcome, Writer
 
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Publish = Callable[[Sequence[Event]], None]
 
-_MOST_AT_ONCE: Final = 512
-"""Units in one commit: more gains nothing, and lengthens what the first of them wait."""
 _READERS: Final = 4
 _GATHER_S: Final = 0.004
 _MANY: Final = 16
@@ -63,7 +62,7 @@ class SqlStore:
         self._patience_s = patience_s
         self._unlogged = frozenset(unlogged)
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs = Lanes()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="books-reader")
         self._local = threading.local()
         self._reading: list[Connection] = []
@@ -79,7 +78,7 @@ class SqlStore:
         if self._closed or self._failed:
             future.set_exception(StoreUnavailable(self._why_not()))
         else:
-            self._jobs.put(Job(unit, partial(_settle, future)))
+            self._jobs.ask(Job(unit, partial(_settle, future)))
         return future
 
     def submit(self, unit: Callable[[Books], Any], done: Done, station_number: int | None = None) -> None:
@@ -87,7 +86,7 @@ class SqlStore:
         if self._closed or self._failed:
             self._loop.call_soon(done, None, StoreUnavailable(self._why_not()))
         else:
-            self._jobs.put(Job(unit, done, station_number))
+            self._jobs.tell(Job(unit, done, station_number))
 
     def _why_not(self) -> str:
         return "the store is closed" if self._closed else "the books can't be written any more"
@@ -101,7 +100,7 @@ class SqlStore:
         if self._closed:
             return
         self._closed = True
-        self._jobs.put(None)
+        self._jobs.close()
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.shutdown)
         for connection in self._reading:
@@ -149,28 +148,19 @@ class SqlStore:
                 self._loop.call_soon_threadsafe(self._fail_all)
 
     def _write_until_closed(self, writer: Writer) -> None:
-        last = False
-        while not last:
-            if len(self._in_hand) >= _MANY and self._jobs.qsize() < _MOST_AT_ONCE:
+        while True:
+            many, self._in_hand = len(self._in_hand) >= _MANY, []
+            if many and not self._jobs.is_asked and self._jobs.waiting < MOST:
                 time.sleep(_GATHER_S)
-            jobs = self._in_hand = []
-            try:
-                job = self._jobs.get(timeout=_IDLE_S if writer.is_behind else None)
-            except queue.Empty:
-                writer.write(jobs)
-                continue
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == _MOST_AT_ONCE:
-                    break
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-            self._measures.waiting_units = self._jobs.qsize()
-            last = job is None
+            jobs = self._jobs.take(_IDLE_S if writer.is_behind else None)
+            if jobs is None:
+                break
+            self._in_hand = jobs
+            self._measures.waiting_units = self._jobs.waiting
             if jobs:
                 self._hand_out(*writer.write(jobs))
+            elif writer.is_behind:
+                writer.write(())
         if writer.is_behind:
             writer.write(())
 
@@ -184,10 +174,7 @@ class SqlStore:
 
     def _fail_all(self) -> None:
         self._failed = True
-        while not self._jobs.empty():
-            job = self._jobs.get()
-            if job is not None:
-                self._in_hand.append(job)
+        self._in_hand += self._jobs.take_all()
         lost = StoreUnavailable("the books can't be written any more")
         self._resolve([Outcome(job.done, None, lost) for job in self._in_hand], [])
 

@@ -1,16 +1,22 @@
-"""Stations, connectors, places and configuration in SQL. See `csms.book_ports.StationBooks`."""
+"""Stations, connectors, places and configuration in SQL. See `csms.book_ports.StationBooks`.
+
+Guarantees
+* What connections, boots and status reports change is gathered and written in few statements per batch, before anything
+  looks for it and before the commit: a storm of boots is written as readings are.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from forecourt.csms.records import Connector, ConnectorView, DesiredVariable, Location, ReportedVariable, Station
-from forecourt.domain.station import RegistrationStatus
+from forecourt.domain.station import BootReason, RegistrationStatus, StationIdentity
 from forecourt.domain.variable import VariableReading, VariableRef
 from forecourt.store.bulk import Updates, Upserts
-from forecourt.store.kept import Kept
+from forecourt.store.kept import MOST_KEPT, Kept
 from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import connectors, desired_variables, locations, reported_variables, stations
 from forecourt.store.upsert import upsert
@@ -23,6 +29,12 @@ _REPORTED: Final = Shape(ReportedVariable, reported_variables)
 
 _BY_NUMBER: Final = _STATION.select().where(stations.c.number == bindparam("key"))
 _BY_IDENTITY: Final = _STATION.select().where(stations.c.id == bindparam("key"))
+_STANDINGS: Final = select(stations.c.number, stations.c.registration, stations.c.connection_id).where(
+    stations.c.number.in_(bindparam("numbers", expanding=True))
+)
+_AT_THE_DOOR: Final = (
+    _STATION.select().add_columns(stations.c.password_hash).where(stations.c.id.in_(bindparam("ids", expanding=True)))
+)
 _TOUCH: Final = Updates(stations, ("last_seen_at", "clock_drift_s", "number"), kept=("clock_drift_s",))
 _SAVE: Final = Upserts(connectors, _CONNECTOR.stored)
 _VERSIONS: Final = (
@@ -41,13 +53,44 @@ _CONNECTORS: Final = (
 )
 
 
+_KEYS: Final = ("station_number", "evse_id", "connector_id")
+
+_Key = tuple[int, int, int]
+
+
+class Standing(NamedTuple):
+    """What a station's connection and its boot have to know of it."""
+
+    registration: RegistrationStatus
+    connection_id: str | None
+
+
+@cache
+def _setting(names: tuple[str, ...]) -> Updates:
+    """Sets these columns of a station."""
+    return Updates(stations, (*names, "number"))
+
+
+@cache
+def _setting_connector(places: tuple[int, ...]) -> Updates:
+    """Sets these columns of a connector."""
+    return Updates(connectors, [_CONNECTOR.stored[place] for place in places] + list(_KEYS), keys=len(_KEYS))
+
+
 class SqlStationBooks:
     """See `csms.book_ports.StationBooks`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.touched: dict[int, tuple[datetime, float | None]] = {}
-        self.kept: Kept[tuple[int, int, int], Connector] = Kept()
+        self.kept: Kept[_Key, Connector] = Kept()
+        self.standings: Kept[int, Standing] = Kept()
+        self.changes: list[tuple[int, dict[str, Any]]] = []
+        """Columns of stations, to be written with the batch."""
+        self._places: dict[int, set[_Key]] = {}
+        """Of stations all of whose connectors are known: where they are."""
+        self._expected: Collection[int] = ()
+        """The stations that this batch is about."""
         self.flushes = 0
 
     def add(self, organisation_id: int, station_id: str, registration: RegistrationStatus, now: datetime) -> Station:
@@ -59,6 +102,7 @@ class SqlStationBooks:
             "created_at": now,
         }
         key = inserted(self._connection, insert(stations), values)
+        self.standings.learn(key, Standing(registration, None))
         return Station(number=key, **values)
 
     def get(self, organisation_id: int, station_id: str) -> Station | None:
@@ -68,15 +112,49 @@ class SqlStationBooks:
 
     def by_number(self, number: int) -> Station | None:
         """By its number."""
+        self._write_stations()
         return _STATION.one(self._connection, _BY_NUMBER, {"key": number})
 
     def by_identity(self, station_id: str) -> Station | None:
         """By its identity, in whichever organisation."""
+        self._write_stations()
         return _STATION.one(self._connection, _BY_IDENTITY, {"key": station_id})
+
+    def at_the_door(self, station_ids: Collection[str]) -> dict[str, tuple[Station, str | None]]:
+        """Those that there are, with the hashes of their passwords."""
+        self._write_stations()
+        found = self._connection.execute(_AT_THE_DOOR, {"ids": list(station_ids)})
+        return {station.id: (station, row[-1]) for row in found for station in (_STATION.record(row[:-1]),)}
 
     def change(self, number: int, **columns: Any) -> None:
         """Set columns."""
+        self._write_stations()
         self._connection.execute(update(stations).where(stations.c.number == number), columns)
+        if "registration" in columns and number in self.standings:
+            known = self.standings[number]
+            if known is not None:
+                self.standings.learn(number, known._replace(registration=columns["registration"]))
+
+    def booted(self, number: int, identity: StationIdentity, reason: BootReason | None, at: datetime) -> None:
+        """What it says at a boot; written with the rest of the batch."""
+        self.changes.append((number, {"identity": identity, "boot_reason": reason, "booted_at": at}))
+
+    def registration(self, number: int) -> RegistrationStatus | None:
+        """Whether it is accepted; None: there is no such station."""
+        standing = self._standing(number)
+        return None if standing is None else standing.registration
+
+    def _standing(self, number: int) -> Standing | None:
+        if number not in self.standings:
+            self._write_stations()
+            wanted = {number, *self._expected}
+            found = self._connection.execute(_STANDINGS, {"numbers": list(wanted)})
+            standings = {row[0]: Standing(row[1], row[2]) for row in found}
+            for each in wanted:
+                if each not in self.standings:
+                    self.standings.learn(each, standings.get(each))
+            self._expected = ()
+        return self.standings[number]
 
     def touch(self, number: int, at: datetime, clock_drift_s: float | None) -> None:
         """Something came from it; written with the rest of the batch."""
@@ -94,25 +172,65 @@ class SqlStationBooks:
         if self.touched and (whole or len(self.touched) > _MOST_TOUCHED):
             _TOUCH.run(self._connection, [(at, drift, number) for number, (at, drift) in self.touched.items()])
             self.touched = {}
+        self._write_stations()
         self._write_connectors(whole=whole)
+
+    def _write_stations(self) -> None:
+        if not self.changes:
+            return
+        changes, self.changes = self.changes, []
+        together: dict[int, dict[str, Any]] = {}
+        for number, columns in changes:
+            together.setdefault(number, {}).update(columns)
+        alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        for number, columns in together.items():
+            alike.setdefault(tuple(columns), []).append((*columns.values(), number))
+        for names, rows in alike.items():
+            _setting(names).run(self._connection, rows)
+        self.flushes += 1
 
     def _write_connectors(self, *, whole: bool = True) -> None:
         changed = self.kept.take_changed(whole=whole)
-        if changed:
-            _SAVE.run(self._connection, [_CONNECTOR.row(connector) for _, _, connector in changed])
-            self.flushes += 1
+        if not changed:
+            return
+        new: list[tuple[Any, ...]] = []
+        alike: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
+        for key, before, after in changed:
+            row = _CONNECTOR.row(after)
+            if before is None:
+                new.append(row)
+                continue
+            known = _CONNECTOR.row(before)
+            places = tuple([place for place, value in enumerate(row) if value != known[place]])
+            if places:
+                alike.setdefault(places, []).append((*[row[place] for place in places], *key))
+        if new:
+            _SAVE.run(self._connection, new)
+        for places, rows in alike.items():
+            _setting_connector(places).run(self._connection, rows)
+        self.flushes += 1
 
     def committed(self, *, keep: bool, version: int | None = None) -> None:
         """The batch is in the database; see `Kept.committed`."""
         self.kept.committed(keep=keep, version=version)
+        self.standings.committed(keep=keep)
+        self._expected = ()
+        if not keep or len(self._places) > MOST_KEPT:
+            self._places = {}
 
     def prove(self, stations: Collection[int]) -> None:
         """What is remembered of these stations' connectors is believed where nobody has changed it since."""
-        found = self._connection.exec_driver_sql(_VERSIONS, (list(stations),))
+        found = self._connection.exec_driver_sql(_VERSIONS, (list(stations),)).all()
+        self._expected = stations
+        self._places = {number: set() for number in stations}
+        for number, evse_id, connector_id, _ in found:
+            self._places[number].add((number, evse_id, connector_id))
         self.kept.prove(((number, evse_id, connector_id), version) for number, evse_id, connector_id, version in found)
 
     def remove(self, number: int) -> None:
         """Take it out, with what is only about it."""
+        self._write_stations()
+        self.standings.learn(number, None)
         for connector in self.connectors(number):
             self.kept.learn((number, connector.evse_id, connector.connector_id), None)
         for table in (connectors, desired_variables, reported_variables):
@@ -132,6 +250,7 @@ class SqlStationBooks:
         limit: int,
     ) -> list[Station]:
         """Newest first."""
+        self._write_stations()
         query = _STATION.select().where(stations.c.organisation_id == organisation_id)
         if location_id is not None:
             query = query.where(stations.c.location_id == location_id)
@@ -146,6 +265,7 @@ class SqlStationBooks:
 
     def counts(self) -> tuple[dict[bool, int], dict[ConnectorView, int]]:
         """Of all organisations."""
+        self._write_stations()
         self._write_connectors()
         by_link = select(stations.c.connected, func.count()).group_by(stations.c.connected)
         by_view = select(connectors.c.view, func.count()).where(connectors.c.connector_id > 0)
@@ -165,22 +285,27 @@ class SqlStationBooks:
 
     def disconnect_all(self, now: datetime, kept: Sequence[str] = ()) -> list[Station]:
         """Nobody is connected whose connection's id doesn't begin with one of `kept`; gives those that were."""
+        self._write_stations()
         others = [stations.c.connection_id.not_like(f"{prefix}%") for prefix in kept]
         which = and_(stations.c.connected, *others)
         gone = _STATION.all(self._connection, _STATION.select().where(which))
         values = {"connected": False, "connection_id": None, "connection_changed_at": now}
         self._connection.execute(update(stations).where(which), values)
+        for station in gone:
+            self.standings.learn(station.number, Standing(station.registration, None))
         return gone
 
     def set_connection(self, number: int, connection_id: str | None, **columns: Any) -> None:
-        """Which connection it has, and what follows."""
-        self.change(number, connection_id=connection_id, **columns)
+        """Which connection it has, and what follows; written with the rest of the batch."""
+        standing = self._standing(number)
+        if standing is not None:
+            self.standings.learn(number, standing._replace(connection_id=connection_id))
+            self.changes.append((number, {"connection_id": connection_id, **columns}))
 
     def connection_id(self, number: int) -> str | None:
         """Which connection it has."""
-        query = select(stations.c.connection_id).where(stations.c.number == number)
-        found: str | None = self._connection.execute(query).scalar()
-        return found
+        standing = self._standing(number)
+        return None if standing is None else standing.connection_id
 
     # Connectors
 
@@ -194,8 +319,19 @@ class SqlStationBooks:
 
     def connectors(self, number: int) -> list[Connector]:
         """All of a station, in their order."""
+        places = self._places.get(number)
+        if places is not None and all(key in self.kept for key in places):
+            return [found for key in sorted(places) if (found := self.kept[key]) is not None]
         self._write_connectors()
-        return _CONNECTOR.all(self._connection, _CONNECTORS, {"number": number})
+        all_of_it = _CONNECTOR.all(self._connection, _CONNECTORS, {"number": number})
+        places = set()
+        for found in all_of_it:
+            key = (number, found.evse_id, found.connector_id)
+            places.add(key)
+            if key not in self.kept:
+                self.kept.learn(key, found)
+        self._places[number] = places
+        return all_of_it
 
     def connectors_between(self, organisation_id: int, first: int, last: int) -> list[Connector]:
         """All of several stations, in their order."""
@@ -210,6 +346,9 @@ class SqlStationBooks:
         """Insert, or replace the one of the same place."""
         key = (connector.station_number, connector.evse_id, connector.connector_id)
         self.kept.change(key, connector, soon=metered)
+        places = self._places.get(key[0])
+        if places is not None:
+            places.add(key)
 
     # Locations
 
