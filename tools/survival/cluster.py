@@ -131,7 +131,9 @@ class Cluster:
                 text += f"beat_interval_s = {self._dead_after_s / 6}\ndead_after_s = {self._dead_after_s}\n"
             self.csms = [Csms(name, hosts[name], folder, lambda: self.database, text) for name in self._names]
         await self.csms[0].start()
-        self.key = self.csms[0].key() or ""
+        while not self.key:  # it is said a moment after the first answer
+            await asyncio.sleep(0.05)
+            self.key = self.csms[0].key() or ""
         await asyncio.gather(*(csms.start() for csms in self.csms[1:]))
         if not self.single:
             self.haproxy = Haproxy(network.host("haproxy"), folder, self.csms)

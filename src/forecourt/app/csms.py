@@ -259,8 +259,8 @@ async def _serve(settings: CsmsFile) -> None:
     set_up_tracing("csms")
     with stop_signals() as stopped:
         async with running_csms(settings) as csms:
-            collect_seldom()
             await _tell(settings, csms)
+            collect_seldom()
             with rereading(csms.tls):
                 await stopped.wait()
                 await csms.stations.drain()
