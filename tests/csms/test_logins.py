@@ -13,6 +13,7 @@ from forecourt.csms.errors import Invalid
 from forecourt.csms.logins import FailureCount, Logins
 from forecourt.csms.provisioning import Admitted, NotAdmitted, Shown, ShownCertificate
 from forecourt.csms.records import ConnectedStation
+from forecourt.csms.register import Register
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy
 from forecourt.csms.stations import hash_password, password_matches
 from forecourt.domain.events import Notice, StationBooted
@@ -33,7 +34,7 @@ class Door:
     def __init__(self, world: World) -> None:
         self.world = world
         self.logins = Logins(world.context.settings)
-        self.register = provisioning.Register(world.context.store)
+        self.register = Register(world.context.store)
 
     async def __call__(self, shown: Shown, station_id: str = "CS1") -> int | NotAdmitted:
         """The profile it is let in with."""

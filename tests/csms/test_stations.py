@@ -24,6 +24,7 @@ from forecourt.csms.ports import DisconnectOrder, Order, Receipt
 from forecourt.csms.provisioning import Admitted, NotAdmitted, Shown
 from forecourt.csms.published import TYPES
 from forecourt.csms.records import ConnectedStation, Direction
+from forecourt.csms.register import Register
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy, UnknownTokenPolicy
 from forecourt.domain.events import (
     BootAnswer,
@@ -171,7 +172,7 @@ async def test_unknown_stations_by_policy(tmp_path: Path) -> None:
         folder = tmp_path / policy
         folder.mkdir()
         async with make_world(folder, CsmsSettings(unknown_stations=policy)) as world:
-            logins, register = Logins(world.context.settings), provisioning.Register(world.context.store)
+            logins, register = Logins(world.context.settings), Register(world.context.store)
             verdict = await provisioning.admit(world.context, "CS1", NOTHING, logins, register)
             if registration is None:
                 assert verdict is NotAdmitted.UNKNOWN_STATION

@@ -13,12 +13,10 @@ Guarantees
 * The desired configuration is compared and pushed after each accepted boot; never with `unsolicited_calls` off.
 """
 
-import asyncio
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from typing import Final
 
 import msgspec
@@ -27,8 +25,9 @@ from forecourt.csms import certificate_books, commands, connectors, credentials,
 from forecourt.csms.command_records import CommandOrigin, CommandState
 from forecourt.csms.errors import Conflict
 from forecourt.csms.logins import Logins
-from forecourt.csms.ports import Books, Context, Store
+from forecourt.csms.ports import Books, Context
 from forecourt.csms.records import ANY, Configuration, ConnectedStation, Drift, Station
+from forecourt.csms.register import Register
 from forecourt.csms.settings import UnknownStationPolicy
 from forecourt.csms.stations import configuration, configuration_of, get_station
 from forecourt.csms.work import Work
@@ -38,9 +37,6 @@ from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.variable import GetVariableStatus, VariableSetting
 
 ALL_PROFILES: Final = frozenset({0, 1, 2, 3})
-
-_Known = tuple[Station, str | None]
-_Found = _Known | None
 
 
 class NotAdmitted(StrEnum):
@@ -85,47 +81,6 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """Where it comes from."""
     allowed_profiles: frozenset[int] = ALL_PROFILES
     """Of the listener it came to."""
-
-
-class Register:
-    """Stations looked up by their identity: those that come while one look is under way share the next."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._asked: dict[str, list[asyncio.Future[_Found]]] = {}
-        self._looking = False
-
-    def find(self, station_id: str) -> "asyncio.Future[_Found]":
-        """The station with the hash of its password; None: nobody knows it. Raises StoreUnavailable when awaited."""
-        future: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
-        self._asked.setdefault(station_id, []).append(future)
-        if not self._looking:
-            self._look()
-        return future
-
-    def _look(self) -> None:
-        asked, self._asked = self._asked, {}
-        self._looking = True
-        looking = self._store.read(lambda books: books.stations.at_the_door(asked.keys()))
-        looking.add_done_callback(partial(self._found, asked))
-
-    def _found(
-        self, asked: dict[str, list["asyncio.Future[_Found]"]], looked: "asyncio.Future[dict[str, _Known]]"
-    ) -> None:
-        self._looking = False
-        error = asyncio.CancelledError() if looked.cancelled() else looked.exception()
-        for station_id, futures in asked.items():
-            for future in futures:
-                if future.done():
-                    continue
-                if error is None:
-                    future.set_result(looked.result().get(station_id))
-                elif isinstance(error, asyncio.CancelledError):
-                    future.cancel()
-                else:
-                    future.set_exception(error)
-        if self._asked:
-            self._look()
 
 
 async def admit(

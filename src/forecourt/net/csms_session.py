@@ -24,6 +24,7 @@ from forecourt.csms.message_log import Frame
 from forecourt.csms.ports import Books, Context, Done, StoreUnavailable
 from forecourt.csms.provisioning import ALL_PROFILES, Admitted, NotAdmitted, Shown, ShownCertificate
 from forecourt.csms.records import ConnectedStation
+from forecourt.csms.register import Register
 from forecourt.dialect.port import Dialect
 from forecourt.net.certificates import subject_of
 from forecourt.net.connection import Limits, TlsInfo
@@ -85,7 +86,7 @@ class CsmsServer:
         """Sees every request for a WebSocket."""
         self._servers: list[Server] = []
         self._logins = Logins(context.settings)
-        self._register = provisioning.Register(context.store)
+        self._register = Register(context.store)
         self._watch = security.Watch(context)
         self._upkeep: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
