@@ -273,6 +273,7 @@ def test_no_fault_of_the_protocol_overloads_a_node(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(20))
 def test_long_days_with_every_fault(seed: int) -> None:
     story = random.Random(seed)

@@ -352,6 +352,7 @@ def test_the_power_is_cut_at_each_commit() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_power_is_cut_on_either_side_of_each_commit() -> None:
     for number in range(1, commits_of_a_day() + 1):
         cut_at(number, before=True)
@@ -414,6 +415,7 @@ def test_no_fault_loses_or_doubles_a_transaction_or_overloads_a_fuse(seed: int) 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(30))
 def test_long_days_with_every_fault(seed: int) -> None:
     play(seed, 500)

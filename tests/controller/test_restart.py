@@ -109,6 +109,7 @@ def commits_of_the_story() -> int:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("downtime_s", [1, pytest.param(120, marks=pytest.mark.slow)])
 def test_the_power_is_cut_at_each_commit(before: bool, downtime_s: int) -> None:
     number_of_commits = commits_of_the_story()
@@ -167,6 +168,7 @@ def test_no_fault_and_no_restart_overloads_a_node(seed: int, fuse_a: float, down
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(10))
 def test_long_days_with_restarts(seed: int) -> None:
     chance = random.Random(seed)
