@@ -14,15 +14,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.settings import ControllerSettings, LimitKey
 from forecourt.dialect import DIALECTS
 from forecourt.dialect.port import Dialect
 from forecourt.dialect.v16 import V16
 from forecourt.dialect.v201 import V201
 from forecourt.domain.clock import Now
 from forecourt.domain.profile import ChargingProfilePurpose
-from forecourt.domain.requests import CsmsRequest, SetChargingProfile, TriggerMessage
+from forecourt.domain.requests import CsmsRequest, SetChargingProfile, SetVariables, SetVariablesAnswer, TriggerMessage
 from forecourt.domain.site import EvsePoint, GridConnection, Site
+from forecourt.domain.variable import SetVariableStatus, VariableSetResult
 from forecourt.net.controller_endpoint import ControllerEndpoint
 from forecourt.quantities import PHASES, PerPhase
 from forecourt.rpc.relay_events import Side
@@ -140,6 +141,8 @@ class Way:
         self.own: list[CsmsRequest] = []
         self.own_ids: list[str] = []
         self.accepts = True
+        self.takes_key = ""
+        """The outcome of setting a variable, where it is not that of everything else."""
         self.deaf = False
         self._out: dict[Side, list[bytes]] = {side: [] for side in Side}
         numbers = count(1)
@@ -196,8 +199,14 @@ class Way:
         request = self.dialect.decode_request(action, json.dumps(payload).encode()).value
         self.own.append(request)
         self.own_ids.append(message_id)
-        if not self.deaf:
-            self.station(frame(3, message_id, {"status": "Accepted" if self.accepts else "Rejected"}))
+        if self.deaf:
+            return
+        if self.takes_key and isinstance(request, SetVariables):
+            results = tuple(VariableSetResult(one.ref, SetVariableStatus(self.takes_key)) for one in request.settings)
+            answer = self.dialect.encode_request_answer(request, SetVariablesAnswer(results=results))
+            self.station(frame(3, message_id, json.loads(answer)))
+            return
+        self.station(frame(3, message_id, {"status": "Accepted" if self.accepts else "Rejected"}))
 
     @property
     def limit_a(self) -> float:
@@ -673,6 +682,23 @@ def test_a_station_that_refuses_limits_raises_an_alarm_and_is_relayed_all_the_sa
     assert [alarm.kind for alarm in way.endpoint.alarms] == ["limit-refused"]
     way.station(FROM_STATION[0])
     assert way.to_csms() == [FROM_STATION[0]]
+
+
+@both
+@pytest.mark.parametrize("outcome", ["Accepted", "RebootRequired"])
+def test_a_station_that_takes_no_profile_is_limited_by_its_vendors_key(words: Words, outcome: str) -> None:
+    """What takes hold only after a restart doesn't limit anything."""
+    key = "MaxCurrent" if words is WORDS_16 else "Vendor.MaxCurrent"
+    way = Way(words, settings=ControllerSettings(limit_keys={STATION: LimitKey(key=key)}))
+    way.accepts, way.takes_key = False, outcome
+    way.booted()
+    way.wait(20)
+    taken = outcome == "Accepted"
+    assert [alarm.kind for alarm in way.endpoint.alarms] == ([] if taken else ["limit-refused"])
+    (line,) = way.endpoint.controller.lines.values()
+    assert line.account.holds_a(way.now) == (0.0 if taken else 32.0)
+    asked = [request for request in way.own if isinstance(request, SetVariables)]
+    assert [(one.settings[0].ref.variable, one.settings[0].value) for one in asked] == [("MaxCurrent", "0")]
 
 
 @both
