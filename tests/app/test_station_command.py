@@ -133,6 +133,22 @@ async def test_a_vendors_message_is_said_by_hand(tmp_path: Path) -> None:
         assert refused["detail"] == "the CSMS can't be asked now"
 
 
+async def test_variables_are_read_and_set_by_hand(tmp_path: Path) -> None:
+    async with station_process(written(tmp_path)) as station:
+        asked = {"ConnectionTimeOut": "17", "TxCtrlr.StopTxOnInvalidId": "maybe", "NumberOfConnectors": "9"}
+        told = await station.do("/variables", {"variables": asked})
+        outcomes = {
+            "ConnectionTimeOut": "Accepted",
+            "TxCtrlr.StopTxOnInvalidId": "Rejected",
+            "NumberOfConnectors": "Rejected",
+        }
+        assert told["variables"] == outcomes
+        assert (await station.get("/variables"))["variables"]["TxCtrlr.EVConnectionTimeOut"] == "17"
+        assert "BasicAuthPassword" not in str(await station.get("/variables"))
+        refused = await station.do("/variables", {"variables": {".": "1"}}, expect=422)
+        assert refused["errors"][0]["field"] == "variables"
+
+
 async def test_a_silent_csms_holds_nothing_up(tmp_path: Path) -> None:
     async with office() as central, station_process(written(tmp_path, central)) as station:
         await station.until(accepted)

@@ -16,6 +16,14 @@ from forecourt.domain.firmware import LogType, LogUploadStatus
 from forecourt.domain.meter import Measurand, MeasuredPhase, SampledValue, SignedMeterValue
 from forecourt.domain.requests import DataTransfer, DataTransferAnswer, DataTransferStatus
 from forecourt.domain.token import IdToken, IdTokenType
+from forecourt.domain.variable import (
+    GetVariableStatus,
+    SetVariableStatus,
+    VariableReading,
+    VariableRef,
+    VariableSetResult,
+    VariableSetting,
+)
 from forecourt.hardware.mqtt import MqttHardware
 from forecourt.hardware.mqtt_seen import GONE
 from forecourt.hardware.mqtt_system import MqttSystem
@@ -42,6 +50,7 @@ from forecourt.station.effects import (
     ShowPrices,
     TokenAnswered,
     UploadLog,
+    VariablesTold,
 )
 from forecourt.station.inputs import (
     CableChanged,
@@ -67,6 +76,7 @@ from forecourt.station.inputs import (
     StopPressed,
     TokenPresented,
     UploadProgress,
+    VariablesWanted,
 )
 from forecourt.station.ports import Hardware, System
 from forecourt.station.variable_table import BASIC_AUTH_PASSWORD, WEBSOCKET_PING_INTERVAL
@@ -476,3 +486,31 @@ def test_firmware_that_can_not_restart_now_says_so_and_is_believed_after_a_start
     desk.say("reset-allowed", {"allowed": False}, retained=True)
     assert desk.news() == [ResetsAllowed(False)]
     assert ResetsAllowed(False) in desk.hardware.report(at(1))
+
+
+def test_variables_are_set_and_read_by_the_names_that_the_firmware_uses() -> None:
+    desk = Desk()
+    desk.come()
+    names = ["HeartbeatInterval", "TxCtrlr.EVConnectionTimeOut"]
+    desk.say("variables", {"reference": "5", "set": {"LightIntensity": "40"}, "get": names})
+    desk.say("variables", {"reference": "5"})
+    desk.say("variables", {"reference": "6", "get": ["."]})
+    assert [topic for topic, _ in desk.told] == ["stack/problem"] * 2, "a reference that is in use, and no name"
+    desk.told.clear()
+    light, heartbeat = (
+        VariableRef("ConfigurationKey", "LightIntensity"),
+        VariableRef("OCPPCommCtrlr", "HeartbeatInterval"),
+    )
+    timeout = VariableRef("TxCtrlr", "EVConnectionTimeOut")
+    wanted = VariablesWanted(reference="5", settings=(VariableSetting(light, "40"),), refs=(heartbeat, timeout))
+    assert desk.news() == [wanted]
+    results = (VariableSetResult(light, SetVariableStatus.ACCEPTED),)
+    readings = (VariableReading(heartbeat, value="300"), VariableReading(timeout, GetVariableStatus.UNKNOWN_VARIABLE))
+    desk.hardware.carry_out(VariablesTold("5", results, readings), at(0))
+    desk.hardware.carry_out(VariablesTold("5", results, readings), at(0))
+    answer = {
+        "reference": "5",
+        "set": {"LightIntensity": "Accepted"},
+        "get": dict(zip(names, ["300", None], strict=True)),
+    }
+    assert desk.told == [("stack/variables-answer", answer)]

@@ -43,6 +43,7 @@ from forecourt.hardware.mqtt_payloads import (
     TokenAnswer,
     UploadSaid,
     VariableSaid,
+    VariablesAnswer,
 )
 from forecourt.hardware.mqtt_seen import Seen
 from forecourt.hardware.mqtt_system import MqttSystem
@@ -65,6 +66,7 @@ from forecourt.station.effects import (
     SetLimit,
     ShowPrices,
     TokenAnswered,
+    VariablesTold,
 )
 from forecourt.station.inputs import (
     DataTransferAnswered,
@@ -201,6 +203,8 @@ class MqttHardware:
                 outcome, content = (None, None) if done is None else (done.outcome, done.content)
                 result = DataTransferResult(effect.reference, outcome, content)
                 self.publish(told("stack/data-transfer-answer", result))
+            case VariablesTold():
+                self._tell_variables(effect)
             case TokenAnswered():
                 answer = TokenAnswer(effect.id_token.value, effect.accepted, effect.evse_id, effect.reason)
                 self.publish(told("stack/token-answer", answer))
@@ -260,6 +264,13 @@ class MqttHardware:
         passed = DataTransferPassed(effect.reference, message.vendor_id, message.message_id, message.content)
         self.publish(told("stack/data-transfer", passed))
         return []
+
+    def _tell_variables(self, effect: VariablesTold) -> None:
+        asked = self._seen.asked.pop(effect.reference, None)
+        if asked is not None:
+            outcomes = dict(zip(asked.set, (result.outcome for result in effect.results), strict=True))
+            values = dict(zip(asked.get, (reading.value for reading in effect.readings), strict=True))
+            self.publish(told("stack/variables-answer", VariablesAnswer(effect.reference, outcomes, values)))
 
     def _show(self, effect: ReservationMade | ReservationOver) -> None:
         if isinstance(effect, ReservationOver):

@@ -14,6 +14,7 @@ from forecourt.domain.firmware import LogUploadStatus
 from forecourt.domain.meter import Measurand, MeasuredPhase, MeasuringPoint, SampledValue, SignedMeterValue
 from forecourt.domain.requests import DataTransferStatus
 from forecourt.domain.token import IdToken, IdTokenType
+from forecourt.domain.variable import SetVariableStatus
 from forecourt.station.effects import PriceSubject
 from forecourt.station.inputs import Fault, FirmwareStep, LockOutcome, Pilot
 
@@ -143,6 +144,14 @@ class DataTransferAnswerSaid(msgspec.Struct, frozen=True):
     data: str | None = None
 
 
+class VariablesSaid(msgspec.Struct, frozen=True):
+    """`variables`: set these, then say what those are; by either name."""
+
+    reference: str
+    set: dict[str, str] = {}
+    get: tuple[str, ...] = ()
+
+
 class SecurityEventSaid(msgspec.Struct, frozen=True):
     """`security-event`: the firmware has noticed something (security white paper §8)."""
 
@@ -184,6 +193,7 @@ Said = (
     | ResetAllowedSaid
     | DataTransferSaid
     | DataTransferAnswerSaid
+    | VariablesSaid
     | SecurityEventSaid
     | FirmwareSaid
     | UploadSaid
@@ -266,6 +276,14 @@ class DataTransferResult(msgspec.Struct, frozen=True):
     reference: str
     status: DataTransferStatus | None
     data: str | None
+
+
+class VariablesAnswer(msgspec.Struct, frozen=True):
+    """`stack/variables-answer`: by the names that were used; of what can't be read, null."""
+
+    reference: str
+    set: dict[str, SetVariableStatus]
+    get: dict[str, str | None]
 
 
 class RebootWanted(msgspec.Struct, frozen=True):

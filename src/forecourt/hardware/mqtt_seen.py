@@ -10,7 +10,9 @@ Guarantees
 from collections.abc import Callable
 from typing import Final
 
+from forecourt.dialect.variable_names import variable_of, variables_of
 from forecourt.domain.requests import DataTransfer, DataTransferAnswer
+from forecourt.domain.variable import VariableSetting
 from forecourt.hardware.mqtt_payloads import (
     CableSaid,
     ContractSaid,
@@ -27,6 +29,7 @@ from forecourt.hardware.mqtt_payloads import (
     Said,
     SecurityEventSaid,
     TokenSaid,
+    VariablesSaid,
 )
 from forecourt.hardware.mqtt_words import TopicError
 from forecourt.station.inputs import (
@@ -52,6 +55,7 @@ from forecourt.station.inputs import (
     SecurityLogCleared,
     StopPressed,
     TokenPresented,
+    VariablesWanted,
 )
 
 GONE: Final = Fault(
@@ -91,6 +95,8 @@ class Seen:
     def __init__(self, evses: int) -> None:
         self._places = {evse_id: _Place() for evse_id in range(evses + 1)}
         self._resets_allowed = True
+        self.asked: dict[str, VariablesSaid] = {}
+        """Variables that were asked for and not answered yet."""
         self.gone = False
         """Whether the EVSEs are faulted because nobody watches them."""
 
@@ -98,6 +104,7 @@ class Seen:
         """The core has just started: it knows of no fault."""
         for place in self._places.values():
             place.told_faults = {}
+        self.asked.clear()
 
     def hear(self, general: str, evse_id: int | None, said: Said, *, online: bool) -> list[HardwareInput]:
         """Take in what was said; what of it is news, while the firmware is online.
@@ -111,7 +118,10 @@ class Seen:
             raise TopicError(f"this station has no EVSE {evse_id}")
         else:
             news = self._of_evse(evse_id, said, online=online)
-        return news if online else []
+        if online:
+            return news
+        self.asked.clear()  # of firmware that is not there nobody hears anything
+        return []
 
     def _event(self, general: str, said: Said) -> list[HardwareInput]:
         """Something that concerns no EVSE."""
@@ -127,10 +137,23 @@ class Seen:
             case DataTransferAnswerSaid():
                 answer = DataTransferAnswer(outcome=said.status, content=said.data)
                 return [DataTransferAnswered(said.reference, answer)]
+            case VariablesSaid():
+                return [self._variables(said)]
             case SecurityEventSaid():
                 return [SecurityEventNoticed(said.type, said.tech_info, said.critical)]
             case _:
                 return [_EVENTS[general]()]
+
+    def _variables(self, said: VariablesSaid) -> VariablesWanted:
+        if said.reference in self.asked:
+            raise TopicError("reference: is not answered yet")
+        try:
+            settings = [VariableSetting(ref, value) for ref, value in variables_of(said.set).items()]
+            refs = [variable_of(name) for name in said.get]
+        except ValueError as error:
+            raise TopicError(str(error)) from None
+        self.asked[said.reference] = said
+        return VariablesWanted(reference=said.reference, settings=tuple(settings), refs=tuple(refs))
 
     def _of_evse(self, evse_id: int, said: Said, *, online: bool) -> list[HardwareInput]:
         """What has changed at an EVSE."""

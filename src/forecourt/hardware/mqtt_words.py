@@ -34,6 +34,7 @@ from forecourt.hardware.mqtt_payloads import (
     SecurityEventSaid,
     TokenSaid,
     UploadSaid,
+    VariablesSaid,
 )
 
 AT_MOST_ONCE: Final = 0
@@ -122,6 +123,13 @@ FROM_FIRMWARE: Final = (
         '{"reference": "4", "status": "Accepted", "data": "…"}',
     ),
     Word(
+        "firmware/variables",
+        VariablesSaid,
+        False,
+        EXACTLY_ONCE,
+        '{"reference": "5", "set": {"LightIntensity": "40"}, "get": ["HeartbeatInterval"]}',
+    ),
+    Word(
         "firmware/security-event",
         SecurityEventSaid,
         False,
@@ -161,6 +169,12 @@ FROM_STACK: Final = (
         '{"reference": "4", "vendor_id": "com.example", "message_id": "Hello", "data": "…"}',
     ),
     Told("stack/data-transfer-answer", False, AT_LEAST_ONCE, '{"reference": "17", "status": "Accepted", "data": null}'),
+    Told(
+        "stack/variables-answer",
+        False,
+        AT_LEAST_ONCE,
+        '{"reference": "5", "set": {"LightIntensity": "Accepted"}, "get": {"HeartbeatInterval": "300"}}',
+    ),
     Told("stack/reboot", False, EXACTLY_ONCE, '{"hard": false}'),
     Told("stack/clock", False, AT_LEAST_ONCE, '{"at": "2026-05-01T06:00:00+00:00", "offset_s": 0.4}'),
     Told("stack/variable/{name}", True, AT_LEAST_ONCE, '{"value": "54"}'),

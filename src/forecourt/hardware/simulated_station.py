@@ -12,7 +12,14 @@ from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.requests import DataTransferAnswer, DataTransferStatus
 from forecourt.hardware.display import SimulatedDisplay
 from forecourt.hardware.simulated import SimulatedEvse
-from forecourt.station.effects import GiveEvCertificate, HardwareEffect, PassDataTransfer, Reboot, ShowPrices
+from forecourt.station.effects import (
+    GiveEvCertificate,
+    HardwareEffect,
+    PassDataTransfer,
+    Reboot,
+    ShowPrices,
+    VariablesTold,
+)
 from forecourt.station.inputs import DataTransferAnswered, HardwareInput
 
 _NEVER: Final = Deadlines()
@@ -26,6 +33,8 @@ class SimulatedHardware:
         self.display = SimulatedDisplay()
         self.ev_certificates: dict[int, str | None] = {}
         """What each car was answered about its contract's certificate."""
+        self.variables_told: dict[str, VariablesTold] = {}
+        """What came of variables that were set at the station, by reference."""
 
     def carry_out(self, effect: HardwareEffect, now: Now) -> list[HardwareInput]:
         """Do what the core asks. A reboot concerns all; what no EVSE is meant by, or one that isn't here, nobody."""
@@ -36,6 +45,9 @@ class SimulatedHardware:
             return []
         if isinstance(effect, GiveEvCertificate):
             self.ev_certificates[effect.evse_id] = effect.exi_response
+            return []
+        if isinstance(effect, VariablesTold):
+            self.variables_told[effect.reference] = effect
             return []
         if isinstance(effect, PassDataTransfer):
             accepted = DataTransferAnswer(outcome=DataTransferStatus.ACCEPTED)

@@ -18,7 +18,7 @@ from forecourt.domain.journal import Change
 from forecourt.domain.profile import CompositeSchedule
 from forecourt.domain.requests import CsmsRequestAnswer, DataTransfer, DataTransferAnswer, StationRequest
 from forecourt.domain.token import IdToken
-from forecourt.domain.variable import VariableRef
+from forecourt.domain.variable import VariableReading, VariableRef, VariableSetResult
 from forecourt.station.security_questions import SecurityQuestion
 
 # The journal
@@ -299,6 +299,14 @@ class DataTransferDone(msgspec.Struct, frozen=True):
     answer: DataTransferAnswer | None
 
 
+class VariablesTold(msgspec.Struct, frozen=True):
+    """What came of `VariablesWanted`: in the order in which they were named."""
+
+    reference: str
+    results: tuple[VariableSetResult, ...]
+    readings: tuple[VariableReading, ...]
+
+
 class SetAside(msgspec.Struct, frozen=True):
     """A billing message was refused too often and waits in the journal for an operator (OCPP 1.6 §3.7.1)."""
 
@@ -323,6 +331,7 @@ HardwareEffect = (
     | TokenAnswered
     | PassDataTransfer
     | DataTransferDone
+    | VariablesTold
 )
 
 Effect = (

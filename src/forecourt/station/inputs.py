@@ -16,6 +16,7 @@ from forecourt.domain.firmware import LogUploadStatus
 from forecourt.domain.meter import SampledValue
 from forecourt.domain.requests import CsmsRequest, DataTransfer, DataTransferAnswer, RequestStatus, StationRequestAnswer
 from forecourt.domain.token import IdToken
+from forecourt.domain.variable import VariableRef, VariableSetting
 
 # The link
 
@@ -301,6 +302,14 @@ class DataTransferAnswered(msgspec.Struct, frozen=True):
     answer: DataTransferAnswer
 
 
+class VariablesWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody at the station sets variables, then reads some; answered by `VariablesTold`."""
+
+    reference: str
+    settings: tuple[VariableSetting, ...] = ()
+    refs: tuple[VariableRef, ...] = ()
+
+
 class ResendWanted(msgspec.Struct, frozen=True):
     """An operator wants messages that were set aside to be sent again. None: all of them."""
 
@@ -327,6 +336,7 @@ HardwareInput = (
     | SecurityLogCleared
     | DataTransferWanted
     | DataTransferAnswered
+    | VariablesWanted
 )
 
 SystemInput = FirmwareProgress | UploadProgress | SecurityEventNoticed

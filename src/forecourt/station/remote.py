@@ -15,12 +15,12 @@ from forecourt.domain.requests import RequestStatus, UnlockStatus
 from forecourt.domain.station import OperationalStatus, ResetType
 from forecourt.domain.token import IdToken
 from forecourt.domain.transaction import StoppedReason, TriggerReason
-from forecourt.domain.variable import Mutability, ReportBase, VariableReading
-from forecourt.station.access import Refusals
+from forecourt.domain.variable import Mutability, ReportBase, VariableReading, VariableSetResult
 from forecourt.station.calls import ForInformation
 from forecourt.station.effects import Refuse, Reply
 from forecourt.station.parts import Parts
 from forecourt.station.places import Wish
+from forecourt.station.settings import change
 from forecourt.station.triggers import trigger
 from forecourt.station.turn import Turn
 from forecourt.station.upkeep import UPKEEP, Answering, say
@@ -114,18 +114,13 @@ def _unlock(parts: Parts, request_id: str, request: r.UnlockConnector, turn: Tur
 
 
 def _set_variables(parts: Parts, request_id: str, request: r.SetVariables, turn: Turn) -> None:
-    def judged(refusals: Refusals, turn: Turn) -> None:
-        results, tell = parts.variables.set(request.settings, turn, refusals)
-        parts.cache.forget_listed(turn)
+    def told(results: tuple[VariableSetResult, ...], turn: Turn) -> None:
         turn.emit(Reply(request_id, r.SetVariablesAnswer(results=results)))
-        for effect in tell:
-            turn.emit(effect)
-        parts.access.changed(turn)
 
     if len(request.settings) > parts.variables.integer(ITEMS_PER_SET):
         turn.emit(Refuse(request_id, too_much=True))  # DeviceDataCtrlr.ItemsPerMessage; OCPP 1.6 sets one at a time
         return
-    parts.access.judge(request.settings, judged, turn)
+    change(parts, request.settings, told, turn)
 
 
 def _get_variables(parts: Parts, request_id: str, request: r.GetVariables, turn: Turn) -> None:

@@ -21,7 +21,7 @@ from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.journal import JournalState
 from forecourt.domain.station import Capabilities
 from forecourt.domain.transaction import StoppedReason, TriggerReason
-from forecourt.station import answers
+from forecourt.station import answers, settings
 from forecourt.station import inputs as i
 from forecourt.station.access import SECTION as ACCESS_SECTION
 from forecourt.station.agenda import Agenda
@@ -361,6 +361,9 @@ class Station:
     def _data_answered(self, answered: i.DataTransferAnswered, turn: Turn) -> None:
         self._parts.vendor_messages.answered(answered, turn)
 
+    def _variables_wanted(self, asked: i.VariablesWanted, turn: Turn) -> None:
+        settings.wanted(self._parts, asked, turn)
+
     def _resend(self, wanted: i.ResendWanted, turn: Turn) -> None:
         self._parts.outbox.resend(wanted.seq, turn)
 
@@ -393,6 +396,7 @@ _INPUTS: Final[dict[type, Callable[[Station, Any, Turn], None]]] = {
     i.SecurityAnswered: Station._security_answered,  # noqa: SLF001
     i.DataTransferWanted: Station._data_transfer,  # noqa: SLF001
     i.DataTransferAnswered: Station._data_answered,  # noqa: SLF001
+    i.VariablesWanted: Station._variables_wanted,  # noqa: SLF001
     i.ResetsAllowed: Station._resets_allowed,  # noqa: SLF001
     i.ResendWanted: Station._resend,  # noqa: SLF001
 }

@@ -29,10 +29,11 @@ from forecourt.api.control.bodies import (
     PresentToken,
     RaiseFault,
     RebootBody,
+    SetVariablesBody,
     WantEvCertificate,
 )
 from forecourt.api.control.frames import FrameDirection, StationFrame
-from forecourt.api.control.state import CompositeView, EvseView, StateView
+from forecourt.api.control.state import CompositeView, EvseView, StateView, VariablesView
 from forecourt.api.control.station import ControlledStation
 from forecourt.api.embedded import EmbeddedServer
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing
@@ -169,6 +170,18 @@ async def get_state(controlled: Controlled) -> StateView:
     return controlled.state()
 
 
+@post("/variables", status_code=200, summary="Set variables, as whoever owns the station would", tags=_LINK,
+      description="By either name; judged as if the CSMS did it. What came of each, by the name that was used.",
+      responses=documented(*_BODY))  # fmt: skip
+async def set_variables(controlled: Controlled, data: JSONBody[SetVariablesBody]) -> VariablesView:
+    return controlled.set_variables(data)
+
+
+@get("/variables", summary="All variables that may be read", tags=_VIEWS, responses=documented())
+async def get_variables(controlled: Controlled) -> VariablesView:
+    return controlled.variables()
+
+
 @get("/composite-schedule", summary="What the installed profiles come to, and why", tags=_VIEWS,
      responses=documented(404))  # fmt: skip
 async def get_composite_schedule(
@@ -219,6 +232,8 @@ def make_control(controlled: ControlledStation, settings: ApiSettings) -> Litest
             say_vendor_message,
             reboot,
             get_state,
+            get_variables,
+            set_variables,
             get_composite_schedule,
             list_messages,
         ],

@@ -120,6 +120,12 @@ class DataTransferBody(Asked, frozen=True, kw_only=True):
     data: Annotated[str, Meta(max_length=100_000)] | None = None
 
 
+class SetVariablesBody(Asked, frozen=True, kw_only=True):
+    """Values of variables, by either name: ConnectionTimeOut, or TxCtrlr.EVConnectionTimeOut."""
+
+    variables: Annotated[dict[str, Annotated[str, Meta(max_length=2500)]], Meta(min_length=1, max_length=100)]
+
+
 class RebootBody(Asked, frozen=True, kw_only=True):
     """How to restart."""
 

@@ -154,6 +154,12 @@ class PeriodView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class VariablesView(msgspec.Struct, frozen=True, kw_only=True):
+    """Variables by their names: their values, or what came of setting them."""
+
+    variables: dict[str, str]
+
+
 class CompositeView(msgspec.Struct, frozen=True, kw_only=True):
     """What the installed profiles come to."""
 

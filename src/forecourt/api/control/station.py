@@ -18,6 +18,7 @@ from forecourt.api.control.bodies import (
     PresentToken,
     RaiseFault,
     RebootBody,
+    SetVariablesBody,
     WantEvCertificate,
 )
 from forecourt.api.control.frames import FrameDirection, FrameHistory, StationFrame
@@ -25,6 +26,7 @@ from forecourt.api.control.state import (
     CompositeView,
     EvseView,
     StateView,
+    VariablesView,
     composite_of,
     evse_of,
     state_of,
@@ -32,9 +34,11 @@ from forecourt.api.control.state import (
 )
 from forecourt.api.problems import Refused
 from forecourt.csms.errors import Invalid
+from forecourt.dialect.variable_names import variables_of
 from forecourt.domain.profile import ChargingRateUnit
 from forecourt.domain.requests import DataTransfer
 from forecourt.domain.token import IdToken
+from forecourt.domain.variable import VariableSetting
 from forecourt.hardware.kept import KeptHardware
 from forecourt.hardware.mqtt import MqttHardware
 from forecourt.hardware.simulated import PlugError
@@ -48,6 +52,7 @@ from forecourt.station.inputs import (
     RestartWanted,
     StopPressed,
     TokenPresented,
+    VariablesWanted,
 )
 
 
@@ -189,7 +194,26 @@ class ControlledStation:
         self._session.tell([DataTransferWanted("control", message)])
         return self.state()
 
+    def set_variables(self, body: SetVariablesBody) -> VariablesView:
+        """Set variables, as whoever owns the station would."""
+        hardware = self._hardware.hardware
+        self._up("nothing can be set")
+        try:
+            settings = tuple(VariableSetting(ref, value) for ref, value in variables_of(body.variables).items())
+        except ValueError as error:
+            raise Invalid("variables", str(error)) from error
+        self._session.tell([VariablesWanted(reference="control", settings=settings)])
+        told = hardware.variables_told.pop("control").results
+        outcomes = (result.outcome.value for result in told)
+        return VariablesView(variables=dict(zip(body.variables, outcomes, strict=True)))
+
     # Views
+
+    def variables(self) -> VariablesView:
+        """All variables that may be read, by the names of OCPP 2.x."""
+        readings = self._session.endpoint.station.parts.variables.read(None)
+        known = {str(reading.ref): reading.value for reading in readings if reading.value is not None}
+        return VariablesView(variables=known)
 
     def state(self) -> StateView:
         """Everything, as of now."""
