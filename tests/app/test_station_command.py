@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ocpp.v16 import call
 from tests.app.stations import PATIENCE_S, StationProcess, station_process
-from tests.net.central_v16 import Office, office
+from tests.net.central_v16 import CentralSystem, Office, office
 
 CONFIG = """
 id = "CP 1"
@@ -147,6 +147,36 @@ async def test_variables_are_read_and_set_by_hand(tmp_path: Path) -> None:
         assert "BasicAuthPassword" not in str(await station.get("/variables"))
         refused = await station.do("/variables", {"variables": {".": "1"}}, expect=422)
         assert refused["errors"][0]["field"] == "variables"
+
+
+class Refusing(CentralSystem):
+    """Can't take the end of a transaction until somebody has mended it."""
+
+    mended = False
+
+    def _note(self, action: str, payload: dict[str, Any]) -> None:
+        super()._note(action, payload)
+        if action == "StopTransaction" and not Refusing.mended:
+            raise RuntimeError("the books are shut")
+
+
+async def test_what_the_csms_refused_too_often_is_seen_and_sent_again_by_hand(tmp_path: Path) -> None:
+    more = "TransactionMessageAttempts = 2\nTransactionMessageRetryInterval = 0"
+    Refusing.mended = False
+    async with office(Refusing) as central, station_process(written(tmp_path, central, more)) as station:
+        await station.until(accepted)
+        await charging(station)
+        await station.do("/evses/1/stop")
+        await station.until(lambda state: state["outbox"] == {"depth": 0, "set_aside": 1, "unreadable": 0})
+        (aside,) = (await station.get("/outbox"))["items"]
+        assert (aside["part"], aside["refusals"], aside["set_aside"]) == ("end", 2, True)
+        refused = await station.do("/outbox/resend", {"seq": aside["seq"] + 1}, expect=409)
+        assert "not set aside" in refused["detail"]
+        Refusing.mended = True
+        await station.do("/outbox/resend", {"seq": aside["seq"]})
+        await station.until(lambda state: state["outbox"] == {"depth": 0, "set_aside": 0, "unreadable": 0})
+        first, *others = central.told("StopTransaction")
+        assert others == [first, first], "unchanged, its time included"
 
 
 async def test_a_silent_csms_holds_nothing_up(tmp_path: Path) -> None:

@@ -137,6 +137,11 @@ class Outbox:
         return len(self._queue)
 
     @property
+    def waiting(self) -> tuple[OutboxEntry, ...]:
+        """The messages that wait, the one under way first."""
+        return tuple(self._queue)
+
+    @property
     def set_aside(self) -> tuple[OutboxEntry, ...]:
         """The messages that were refused too often."""
         return tuple(self._aside.values())

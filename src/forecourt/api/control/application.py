@@ -29,11 +29,12 @@ from forecourt.api.control.bodies import (
     PresentToken,
     RaiseFault,
     RebootBody,
+    ResendBody,
     SetVariablesBody,
     WantEvCertificate,
 )
 from forecourt.api.control.frames import FrameDirection, StationFrame
-from forecourt.api.control.state import CompositeView, EvseView, StateView, VariablesView
+from forecourt.api.control.state import CompositeView, EvseView, OutboxMessages, StateView, VariablesView
 from forecourt.api.control.station import ControlledStation
 from forecourt.api.embedded import EmbeddedServer
 from forecourt.api.lists import DEFAULT_LIMIT, Cursor, Filter, Limit, Listing
@@ -182,6 +183,18 @@ async def get_variables(controlled: Controlled) -> VariablesView:
     return controlled.variables()
 
 
+@get("/outbox", summary="Messages that bills depend on and that have not reached the CSMS", tags=_VIEWS,
+     responses=documented())  # fmt: skip
+async def get_outbox(controlled: Controlled) -> OutboxMessages:
+    return controlled.outbox()
+
+
+@post("/outbox/resend", status_code=200, summary="Send again what the CSMS refused too often", tags=_LINK,
+      responses=documented(*_BODY))  # fmt: skip
+async def resend(controlled: Controlled, data: JSONBody[ResendBody | None] = None) -> OutboxMessages:
+    return controlled.resend(data or ResendBody())
+
+
 @get("/composite-schedule", summary="What the installed profiles come to, and why", tags=_VIEWS,
      responses=documented(404))  # fmt: skip
 async def get_composite_schedule(
@@ -232,6 +245,8 @@ def make_control(controlled: ControlledStation, settings: ApiSettings) -> Litest
             say_vendor_message,
             reboot,
             get_state,
+            get_outbox,
+            resend,
             get_variables,
             set_variables,
             get_composite_schedule,

@@ -126,6 +126,13 @@ class SetVariablesBody(Asked, frozen=True, kw_only=True):
     variables: Annotated[dict[str, Annotated[str, Meta(max_length=2500)]], Meta(min_length=1, max_length=100)]
 
 
+class ResendBody(Asked, frozen=True, kw_only=True):
+    """Which of the messages that were set aside to send again."""
+
+    seq: Annotated[int, Meta(ge=1)] | None = None
+    """Null: all of them."""
+
+
 class RebootBody(Asked, frozen=True, kw_only=True):
     """How to restart."""
 

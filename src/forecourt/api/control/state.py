@@ -21,6 +21,7 @@ from forecourt.station.boot import Registration
 from forecourt.station.effects import PriceSubject, ShowPrices
 from forecourt.station.evse import Lock
 from forecourt.station.inputs import Fault, Pilot
+from forecourt.station.outbox import Outbox, Part
 from forecourt.station.parts import Parts
 from forecourt.station.turn import Turn
 
@@ -152,6 +153,42 @@ class PeriodView(msgspec.Struct, frozen=True, kw_only=True):
     profile_id: int | None
     """Whose limit it is; null: the station's own."""
     reason: str
+
+
+class BillingMessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that a bill depends on."""
+
+    seq: int
+    transaction_id: str
+    """The station's own."""
+    part: Part
+    refusals: int
+    """How often the CSMS answered it with an error."""
+    set_aside: bool
+    """It was refused too often, and waits for somebody to have it sent again."""
+
+
+class OutboxMessages(msgspec.Struct, frozen=True, kw_only=True):
+    """What has not reached the CSMS, in its order; what was set aside comes last."""
+
+    items: tuple[BillingMessageView, ...]
+
+
+def messages_of(outbox: Outbox) -> OutboxMessages:
+    """What is in an outbox now."""
+    return OutboxMessages(
+        items=tuple(
+            BillingMessageView(
+                seq=entry.seq,
+                transaction_id=entry.transaction_id,
+                part=entry.part,
+                refusals=entry.refusals,
+                set_aside=aside,
+            )
+            for entries, aside in ((outbox.waiting, False), (outbox.set_aside, True))
+            for entry in entries
+        )
+    )
 
 
 class VariablesView(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from forecourt.api.control.bodies import (
     PresentToken,
     RaiseFault,
     RebootBody,
+    ResendBody,
     SetVariablesBody,
     WantEvCertificate,
 )
@@ -25,10 +26,12 @@ from forecourt.api.control.frames import FrameDirection, FrameHistory, StationFr
 from forecourt.api.control.state import (
     CompositeView,
     EvseView,
+    OutboxMessages,
     StateView,
     VariablesView,
     composite_of,
     evse_of,
+    messages_of,
     state_of,
     turn_of,
 )
@@ -49,6 +52,7 @@ from forecourt.station.inputs import (
     EvCertificateWanted,
     Fault,
     HardwareInput,
+    ResendWanted,
     RestartWanted,
     StopPressed,
     TokenPresented,
@@ -207,7 +211,20 @@ class ControlledStation:
         outcomes = (result.outcome.value for result in told)
         return VariablesView(variables=dict(zip(body.variables, outcomes, strict=True)))
 
+    def resend(self, body: ResendBody) -> OutboxMessages:
+        """Send again what was set aside."""
+        self._up("nothing can be sent")
+        aside = {entry.seq for entry in self._session.endpoint.station.parts.outbox.set_aside}
+        if body.seq is not None and body.seq not in aside:
+            raise Refused(HTTPStatus.CONFLICT, f"the message {body.seq} was not set aside")
+        self._session.tell([ResendWanted(body.seq)])
+        return self.outbox()
+
     # Views
+
+    def outbox(self) -> OutboxMessages:
+        """What has not reached the CSMS."""
+        return messages_of(self._session.endpoint.station.parts.outbox)
 
     def variables(self) -> VariablesView:
         """All variables that may be read, by the names of OCPP 2.x."""
