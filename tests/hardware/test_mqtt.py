@@ -47,6 +47,7 @@ from forecourt.station.effects import (
     ReservationOver,
     SetClock,
     SetLimit,
+    SetOperative,
     ShowPrices,
     TokenAnswered,
     UploadLog,
@@ -58,6 +59,7 @@ from forecourt.station.inputs import (
     DataTransferAnswered,
     DataTransferWanted,
     EvCertificateWanted,
+    EvseEnabled,
     Fault,
     FaultCleared,
     FaultRaised,
@@ -514,3 +516,16 @@ def test_variables_are_set_and_read_by_the_names_that_the_firmware_uses() -> Non
         "get": dict(zip(names, ["300", None], strict=True)),
     }
     assert desk.told == [("stack/variables-answer", answer)]
+
+
+def test_an_evse_goes_out_of_use_from_either_side() -> None:
+    desk = Desk(2)
+    desk.come()
+    desk.say("evse/1/enabled", {"enabled": False}, retained=True)
+    assert desk.news() == [EvseEnabled(1, False)]
+    assert EvseEnabled(1, False) in desk.hardware.report(at(1))
+    desk.hardware.carry_out(SetOperative(2, False), at(1))
+    assert desk.told == [("stack/evse/2/operative", {"operative": False})]
+    first = {said.topic: json.loads(said.payload) for said in desk.hardware.first_words()}
+    assert first["stack/evse/1/operative"] == {"operative": True}
+    assert first["stack/evse/2/operative"] == {"operative": False}

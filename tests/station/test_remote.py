@@ -54,7 +54,7 @@ def test_out_of_use_and_back() -> None:
     bench.connect()
     bench.effects.clear()
     assert bench.ask(availability(1, operative=False)).outcome == "Accepted"
-    assert order(bench.effects) == ["Persist", "Reply", "Send"], "kept, then answered, then told (§5.2)"
+    assert order(bench.effects) == ["Persist", "Reply", "SetOperative", "Send"], "kept, then answered, then told (§5.2)"
     assert bench.states(1)[-1] == "Unavailable"
     bench.plug(1)
     bench.tap(ALICE, 1)

@@ -35,6 +35,7 @@ from forecourt.hardware.mqtt_payloads import (
     FirmwareSaid,
     FirmwareStatus,
     LockWanted,
+    Operative,
     Problem,
     RebootWanted,
     ReservationShown,
@@ -64,6 +65,7 @@ from forecourt.station.effects import (
     ReservationOver,
     SetClock,
     SetLimit,
+    SetOperative,
     ShowPrices,
     TokenAnswered,
     VariablesTold,
@@ -110,6 +112,7 @@ class MqttHardware:
         phases = [*number_phases, *([3] * evses)][:evses]
         self._seen = Seen(evses)
         self._control = {evse_id: Control(False, 0.0, phases[evse_id - 1]) for evse_id in range(1, evses + 1)}
+        self._operative = dict.fromkeys(self._control, True)
         self._reservations: dict[int, ReservationShown] = {}
         self._news: list[HardwareInput] = []
         self._linked = False
@@ -129,6 +132,7 @@ class MqttHardware:
         """What to publish on a new connection, in this order: what is wanted now, then that we are here."""
         return [
             *(told("stack/evse/{n}/control", control, evse_id=n) for n, control in self._control.items()),
+            *(told("stack/evse/{n}/operative", Operative(is_so), evse_id=n) for n, is_so in self._operative.items()),
             told("stack/reservations", list(self._reservations.values())),
             told("stack/status", StackStatus(True, self._safe_limit_a)),
         ]
@@ -169,6 +173,9 @@ class MqttHardware:
                 self._want(effect.evse_id, power_path=True)
             case OpenPowerPath():
                 self._want(effect.evse_id, power_path=False)
+            case SetOperative():
+                self._operative[effect.evse_id] = effect.operative
+                self.publish(told("stack/evse/{n}/operative", Operative(effect.operative), evse_id=effect.evse_id))
             case LockConnector() | ReleaseConnector():
                 if effect.evse_id not in self._control:
                     return []

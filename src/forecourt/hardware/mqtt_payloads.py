@@ -95,6 +95,12 @@ class LocalLimitSaid(msgspec.Struct, frozen=True):
     limit_a: float | None
 
 
+class EnabledSaid(msgspec.Struct, frozen=True):
+    """`enabled`: whether the site wants the EVSE to be in use."""
+
+    enabled: bool
+
+
 class TokenSaid(msgspec.Struct, frozen=True):
     """`token`: one was held to the reader."""
 
@@ -187,6 +193,7 @@ Said = (
     | FaultsSaid
     | LockSaid
     | LocalLimitSaid
+    | EnabledSaid
     | TokenSaid
     | ContractSaid
     | EvCertificateSaid
@@ -217,6 +224,12 @@ class Control(msgspec.Struct, frozen=True):
     power_path: bool
     limit_a: float
     number_phases: int
+
+
+class Operative(msgspec.Struct, frozen=True):
+    """`stack/evse/{n}/operative`: whether the EVSE is in use, for lights and displays."""
+
+    operative: bool
 
 
 class LockWanted(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from forecourt.hardware.mqtt_payloads import (
     ContractSaid,
     DataTransferAnswerSaid,
     DataTransferSaid,
+    EnabledSaid,
     EvCertificateSaid,
     FaultsSaid,
     LocalLimitSaid,
@@ -38,6 +39,7 @@ from forecourt.station.inputs import (
     DataTransferAnswered,
     DataTransferWanted,
     EvCertificateWanted,
+    EvseEnabled,
     Fault,
     FaultCleared,
     FaultRaised,
@@ -77,7 +79,7 @@ _EVENTS: Final[dict[str, Callable[[], HardwareInput]]] = {
 class _Place:
     """What the firmware has last said of one EVSE (0: the station)."""
 
-    __slots__ = ("cable", "faults", "limit_a", "meter", "pilot", "told_faults")
+    __slots__ = ("cable", "enabled", "faults", "limit_a", "meter", "pilot", "told_faults")
 
     def __init__(self) -> None:
         self.pilot: Pilot | None = None
@@ -87,6 +89,7 @@ class _Place:
         self.told_faults: dict[str, Fault] = {}
         """What the core believes is wrong."""
         self.limit_a: float | None = None
+        self.enabled = True
 
 
 class Seen:
@@ -176,6 +179,9 @@ class Seen:
                     raise TopicError("limit_a: expected 0 or more")
                 seen.limit_a = said.limit_a
                 return [LocalLimit(evse_id, said.limit_a)]
+            case EnabledSaid():
+                seen.enabled = said.enabled
+                return [EvseEnabled(evse_id, said.enabled)]
             case LockSaid():
                 return [LockChanged(evse_id, said.outcome)]
             case TokenSaid():
@@ -198,6 +204,8 @@ class Seen:
             if seen.meter is not None:
                 news.append(seen.meter)
             news.append(LocalLimit(evse_id, seen.limit_a))
+            if not seen.enabled:
+                news.append(EvseEnabled(evse_id, False))
             if seen.pilot is not None:
                 news.append(PilotChanged(evse_id, seen.pilot))
         return [*news, *self.faults()]

@@ -20,6 +20,7 @@ from forecourt.hardware.mqtt_payloads import (
     ContractSaid,
     DataTransferAnswerSaid,
     DataTransferSaid,
+    EnabledSaid,
     EvCertificateSaid,
     FaultsSaid,
     FirmwareSaid,
@@ -93,6 +94,7 @@ FROM_FIRMWARE: Final = (
     ),
     Word("firmware/evse/{n}/lock", LockSaid, False, AT_LEAST_ONCE, '{"outcome": "Locked"}'),
     Word("firmware/evse/{n}/local-limit", LocalLimitSaid, True, AT_LEAST_ONCE, '{"limit_a": 10.0}', station_too=True),
+    Word("firmware/evse/{n}/enabled", EnabledSaid, True, AT_LEAST_ONCE, '{"enabled": false}'),
     Word("firmware/evse/{n}/token", TokenSaid, False, EXACTLY_ONCE, '{"id_token": "04A2B3C4"}'),
     Word(
         "firmware/evse/{n}/contract",
@@ -155,6 +157,7 @@ class Told(msgspec.Struct, frozen=True):
 FROM_STACK: Final = (
     Told("stack/status", True, AT_LEAST_ONCE, '{"online": true, "safe_limit_a": 0.0}'),
     Told("stack/evse/{n}/control", True, AT_LEAST_ONCE, '{"power_path": true, "limit_a": 16.0, "number_phases": 3}'),
+    Told("stack/evse/{n}/operative", True, AT_LEAST_ONCE, '{"operative": true}'),
     Told("stack/evse/{n}/lock", False, AT_LEAST_ONCE, '{"lock": true}'),
     Told("stack/evse/{n}/schedule", True, AT_LEAST_ONCE, '{"evse_id": 1, "start": "…", "periods": […], …}'),
     Told("stack/reservations", True, AT_LEAST_ONCE, '[{"reservation_id": 7, "evse_id": 1, …}]'),

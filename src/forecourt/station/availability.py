@@ -6,6 +6,8 @@ Guarantees
 * While a transaction runs, going out of use is scheduled for its end; coming into use is immediate and takes back what
   was scheduled (§5.2).
 * A change of the station changes all its EVSEs (§5.2).
+* An EVSE that somebody on site has taken out of use is Unavailable, too, after its transaction; what the CSMS wants of
+  it is not touched by that. The hardware is told which are in use.
 """
 
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from forecourt.station.effects import SetOperative
 from forecourt.station.evse import Evse
 from forecourt.station.status import Ground
 from forecourt.station.turn import Turn
@@ -31,11 +34,13 @@ decode_record = msgspec.json.Decoder(_Kept).decode
 class Availability:
     """Which parts of one station are in use."""
 
-    __slots__ = ("_evses", "_ground")
+    __slots__ = ("_evses", "_ground", "_told")
 
     def __init__(self, ground: Ground, evses: Mapping[int, Evse]) -> None:
         self._ground = ground
         self._evses = evses
+        self._told: dict[int, bool] = {}
+        """What the hardware knows."""
 
     def restore(self, stored: Mapping[str, bytes]) -> None:
         """Take the journal's word."""
@@ -69,6 +74,14 @@ class Availability:
                 evse.enabled = False
                 evse.authorization = None
                 self._keep(evse, turn)
+
+    def tell(self, turn: Turn) -> None:
+        """Let the hardware know which EVSEs are in use. After everybody who has a say in that."""
+        for evse in self._evses.values():
+            operative = evse.operative and self._ground.operative
+            if self._told.get(evse.evse_id, True) is not operative:
+                self._told[evse.evse_id] = operative
+                turn.emit(SetOperative(evse.evse_id, operative))
 
     def _keep(self, evse: Evse, turn: Turn) -> None:
         turn.put(SECTION, str(evse.evse_id), _Kept(evse.enabled, evse.inoperative_at_end))

@@ -93,6 +93,13 @@ class OpenPowerPath(msgspec.Struct, frozen=True):
     evse_id: int
 
 
+class SetOperative(msgspec.Struct, frozen=True):
+    """An EVSE is in use or not, whoever wants that: for lights and displays. Until told otherwise it is."""
+
+    evse_id: int
+    operative: bool
+
+
 class LockConnector(msgspec.Struct, frozen=True):
     """Hold the plug; answered by `LockChanged`."""
 
@@ -318,6 +325,7 @@ HardwareEffect = (
     SetLimit
     | ClosePowerPath
     | OpenPowerPath
+    | SetOperative
     | LockConnector
     | ReleaseConnector
     | Reboot

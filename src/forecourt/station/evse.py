@@ -82,6 +82,7 @@ class Evse:
         "authorization",
         "cable",
         "config",
+        "disabled_here",
         "enabled",
         "evse_id",
         "faults",
@@ -112,6 +113,8 @@ class Evse:
         """None: a fixed cable, or not said."""
         self.enabled = True
         """What the CSMS wants of it."""
+        self.disabled_here = False
+        """Somebody on site has taken it out of use."""
         self.out_for_update = False
         """The firmware is about to be installed: nothing new may start."""
         self.inoperative_at_end = False
@@ -139,8 +142,8 @@ class Evse:
 
     @property
     def operative(self) -> bool:
-        """Whether it is in use."""
-        return self.enabled and not self.out_for_update
+        """Whether it is in use: for the CSMS, for the site, and for an update of the firmware."""
+        return self.enabled and not self.disabled_here and not self.out_for_update
 
     @property
     def car_connected(self) -> bool:

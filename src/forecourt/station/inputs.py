@@ -196,6 +196,13 @@ class LocalLimit(msgspec.Struct, frozen=True):
     limit_a: float | None
 
 
+class EvseEnabled(msgspec.Struct, frozen=True):
+    """Somebody on site takes an EVSE out of use, or gives it back; it is in use only where the CSMS wants it, too."""
+
+    evse_id: int
+    enabled: bool
+
+
 class PowerFailing(msgspec.Struct, frozen=True):
     """The supply is gone and a buffer carries the controller for a moment (OCTT TC_032_1)."""
 
@@ -328,6 +335,7 @@ HardwareInput = (
     | FaultCleared
     | LockChanged
     | LocalLimit
+    | EvseEnabled
     | PowerFailing
     | RestartWanted
     | RebootFailed

@@ -177,6 +177,7 @@ class Station:
         parts.cache.update(turn)
         parts.availability.update(turn)
         parts.firmware.update(turn)
+        parts.availability.tell(turn)
         parts.sessions.update(turn)
         parts.log_uploads.update(turn)
         parts.reservations.update(turn)
@@ -324,6 +325,13 @@ class Station:
         elif limit.evse_id == 0:
             self._parts.ground.local_limit_a = limit.limit_a
 
+    def _enabled(self, said: i.EvseEnabled, _: Turn) -> None:
+        evse = self._evse(said.evse_id)
+        if evse is not None:
+            evse.disabled_here = not said.enabled
+            if evse.disabled_here:
+                evse.authorization = None
+
     def _power_failing(self, _: i.PowerFailing, turn: Turn) -> None:
         self._parts.transactions.stop_all(StoppedReason.POWER_LOSS, TriggerReason.ABNORMAL_CONDITION, turn)
 
@@ -386,6 +394,7 @@ _INPUTS: Final[dict[type, Callable[[Station, Any, Turn], None]]] = {
     i.FaultCleared: Station._fault_cleared,  # noqa: SLF001
     i.LockChanged: Station._lock,  # noqa: SLF001
     i.LocalLimit: Station._local_limit,  # noqa: SLF001
+    i.EvseEnabled: Station._enabled,  # noqa: SLF001
     i.PowerFailing: Station._power_failing,  # noqa: SLF001
     i.RestartWanted: Station._restart_wanted,  # noqa: SLF001
     i.RebootFailed: Station._reboot_failed,  # noqa: SLF001
