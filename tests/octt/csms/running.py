@@ -21,6 +21,10 @@ CONFIGURATION: Final = """
 unknown_stations = "accept"
 unsolicited_calls = false
 command_timeout_s = 10.0
+
+[resources]
+files = "files"
+authority = "authority"
 """
 
 _FORECOURT: Final = "import sys; from forecourt.app.main import main; sys.exit(main())"
