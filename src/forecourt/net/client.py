@@ -19,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 from forecourt.net.backoff import Backoff
 from forecourt.net.connection import CloseCode, ConnectFailed, Connection, HandshakeRefused, Limits, ReceiverFactory
 from forecourt.net.handshake import basic_authorization
+from forecourt.net.opening import open_websocket
 from forecourt.net.tls_alerts import explain, tls_security_event
-from forecourt.net.websocket import open_websocket
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,8 @@ from forecourt.net.handshake import (
     UpgradeRequest,
     parse_request,
 )
-from forecourt.net.websocket import WebSocket, adopt
+from forecourt.net.opening import adopt
+from forecourt.net.websocket import WebSocket
 
 log = logging.getLogger(__name__)
 

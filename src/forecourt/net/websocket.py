@@ -1,4 +1,4 @@
-"""The socket: WebSocket frames to whole messages and back, on picows. The only module that knows picows.
+"""The socket: WebSocket frames to whole messages and back, on picows. Only this module and `opening` know picows.
 
 Guarantees
 * Implements `connection.Connection`. Messages are copies of their own: picows' view of a frame dies with the callback.
@@ -9,36 +9,18 @@ Guarantees
 * Silence is found out: after our ping some frame has to arrive within the pong timeout, or the connection is dropped.
 * Every way to close ends: each has a timer behind it, as a flush to a peer that doesn't read would last for ever.
 * An exception of a receiver is logged and closes its connection with 1011; it goes no further.
-
-How a connection is handed over: picows decides about an upgrade synchronously, and an admission may need a database.
-So `server` reads and judges the request, then `adopt` gives picows the transport and, in place of what the peer wrote,
-an upgrade request of our own making: nothing of the peer's HTTP ever reaches picows' parser.
 """
 
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
-from collections.abc import Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import picows
-from picows.picows import WSProtocol  # type: ignore[attr-defined] # the stubs leave it out
 
-from forecourt.net.connection import (
-    DEAF,
-    CloseCode,
-    ConnectFailed,
-    Connection,
-    HandshakeRefused,
-    Limits,
-    Peer,
-    ReceiverFactory,
-    SubprotocolRefused,
-    TlsInfo,
-)
-from forecourt.net.tls_alerts import alert_of
+from forecourt.net.connection import DEAF, CloseCode, Limits, Peer, ReceiverFactory, TlsInfo
 
 log = logging.getLogger(__name__)
 
@@ -58,27 +40,11 @@ _WATCH_INTERVAL_S: Final = 30.0
 """How often a connection without pings looks whether it is stuck in closing."""
 
 
-class _PicowsLog(logging.LoggerAdapter[logging.Logger]):
-    """What picows reports of peers is debugging to us: a stranger must not be able to fill the log with errors.
-
-    An adapter also spares a logger object per connection, which picows would make of a plain logger.
-    """
-
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        super().log(level if kwargs.get("exc_info") else logging.DEBUG, msg, *args, **kwargs)
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return msg, kwargs
-
-
-_picows_log: Final = _PicowsLog(logging.getLogger(f"{__name__}.picows"), {})
-
-
 _UNHEARD: Final = DEAF.message
 
 
 class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an extension class
-    """One connection, either side. Made by `adopt` and `open_websocket`; see `Connection` for its contract."""
+    """One connection, either side. Made by `opening`; see `Connection` for its contract."""
 
     __slots__ = (
         "_accept",
@@ -87,7 +53,6 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
         "_gone",
         "_heard",
         "_is_client",
-        "_limits",
         "_looking",
         "_loop",
         "_message",
@@ -103,6 +68,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
         "identity",
         "is_open",
         "last_pong_rtt_s",
+        "limits",
         "paused",
         "peer",
         "subprotocol",
@@ -126,7 +92,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
         self.is_open = False
         self.paused = False
         self.last_pong_rtt_s: float | None = None
-        self._limits = limits
+        self.limits = limits
         self._accept: ReceiverFactory | None = accept
         self._gone = gone
         self._is_client = is_client
@@ -163,7 +129,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
             frame = bytearray(_FRAME_HEAD_ROOM + len(data))
             frame[_FRAME_HEAD_ROOM:] = data
             self._transport.send_reuse_external_bytearray(_TEXT, frame, _FRAME_HEAD_ROOM)
-        if self.paused and self.write_buffer_size > self._limits.max_write_buffer_bytes:
+        if self.paused and self.write_buffer_size > self.limits.max_write_buffer_bytes:
             self._drop(f"the peer reads too slowly: {self.write_buffer_size} bytes wait for it")
 
     def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
@@ -173,7 +139,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
         self._transport.send_close(code, _reason_bytes(reason))  # type: ignore[arg-type] # any integer will do
         if self._reading_paused:
             self.resume_reading()  # or the answer would never be read
-        self._arm(self._limits.close_timeout_s, self._give_up)
+        self._arm(self.limits.close_timeout_s, self._give_up)
 
     def abort(self, reason: str = "aborted") -> None:
         self._say_farewell(CloseCode.ABNORMAL, reason)
@@ -200,7 +166,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
 
     def ping_every(self, interval_s: float) -> None:
         """See `Connection`. A ping that is out keeps its time."""
-        self._limits = self._limits.with_pings(interval_s)
+        self.limits = self.limits.with_pings(interval_s)
         if self.is_open and (self._heard or not self._waiting_for_pong):
             self._arm(interval_s or _WATCH_INTERVAL_S, self._watch)
 
@@ -209,12 +175,12 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
         underlying = transport.underlying_transport
-        underlying.set_write_buffer_limits(high=self._limits.write_high_water_bytes)
+        underlying.set_write_buffer_limits(high=self.limits.write_high_water_bytes)
         self.peer = Peer.of(underlying)
         self.tls = TlsInfo.of(underlying)
         self.is_open = True
         self._heard = True
-        self._arm(self._limits.ping_interval_s or _WATCH_INTERVAL_S, self._watch)
+        self._arm(self.limits.ping_interval_s or _WATCH_INTERVAL_S, self._watch)
         accept, self._accept = self._accept, None
         assert accept is not None
         try:
@@ -306,9 +272,9 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
             return
         if partial is None:
             partial = self._partial = bytearray()
-        if len(partial) + frame.payload_size > self._limits.max_message_bytes:
+        if len(partial) + frame.payload_size > self.limits.max_message_bytes:
             self._partial = None
-            self.close(CloseCode.TOO_BIG, f"messages may have {self._limits.max_message_bytes} bytes")
+            self.close(CloseCode.TOO_BIG, f"messages may have {self.limits.max_message_bytes} bytes")
             return
         partial += frame.get_payload_as_memoryview()
         if frame.fin:
@@ -343,7 +309,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
         # The server is the first to close TCP (RFC 6455 §7.1.1); the client waits for it a little.
         if not self._is_client:
             self._transport.disconnect()
-        self._arm(self._limits.close_timeout_s, self._give_up)
+        self._arm(self.limits.close_timeout_s, self._give_up)
 
     # Time and ends
 
@@ -351,7 +317,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
         """Time to ping; a connection without pings only looks whether it is stuck."""
         if self._is_stuck():
             return
-        limits = self._limits
+        limits = self.limits
         if limits.ping_interval_s and not self._reading_paused:
             self._ping_count += 1
             self._waiting_for_pong = True
@@ -366,7 +332,7 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
     def _check_life(self) -> None:
         if self._is_stuck():
             return
-        limits = self._limits
+        limits = self.limits
         if self._heard or self._reading_paused:
             self._arm(max(0.0, limits.ping_interval_s - limits.pong_timeout_s), self._watch)
         else:
@@ -403,146 +369,6 @@ class WebSocket(picows.WSListener):  # type: ignore[misc,unused-ignore] # an ext
         log.info("dropping %s at %s: %s", self.identity, self.peer, reason)
         self._transport.send_close(CloseCode.POLICY_VIOLATION, _reason_bytes(reason))  # type: ignore[arg-type]
         self.abort(reason)
-
-
-def adopt(
-    transport: asyncio.Transport,
-    socket: WebSocket,
-    *,
-    key: str,
-    headers: tuple[tuple[str, str], ...] = (),
-    received: bytes = b"",
-) -> None:
-    """Answer an upgrade request with 101 and let `socket` have the transport from here on.
-
-    `key` is the client's Sec-WebSocket-Key; `headers` are added to the answer, the subprotocol among them; `received`
-    is what the client sent after its request. The caller has checked the request and paused reading.
-
-    OSError: the connection is gone already, and the transport is still the caller's.
-    """
-    response = picows.WSUpgradeResponse.create_101_response(headers)
-    protocol = _protocol(
-        lambda _request: picows.WSUpgradeResponseWithListener(response, socket),
-        limits=socket._limits,  # noqa: SLF001 - same module
-    )
-    protocol.connection_made(transport)
-    transport.set_protocol(protocol)
-    request = (
-        "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-    )
-    waiting = memoryview(request.encode() + received)
-    while waiting:
-        buffer = protocol.get_buffer(-1)
-        taken = min(len(buffer), len(waiting))
-        buffer[:taken] = waiting[:taken]
-        waiting = waiting[taken:]
-        protocol.buffer_updated(taken)
-
-
-async def open_websocket(
-    *,
-    host: str,
-    port: int,
-    host_header: str,
-    resource: str,
-    identity: str,
-    subprotocols: tuple[str, ...],
-    require_subprotocol: bool,
-    headers: tuple[tuple[str, str], ...],
-    tls: ssl.SSLContext | None,
-    limits: Limits,
-    accept: ReceiverFactory,
-) -> Connection:
-    """Connect as a client. Sets no time limit of its own: cancelling leaves nothing behind.
-
-    HandshakeRefused: the server answered otherwise. ConnectFailed: no HTTP came back. OSError: no connection; SSLError
-    is one of it.
-    """
-    sockets: list[WebSocket] = []
-
-    def answered(_request: object, response: picows.WSUpgradeResponse) -> WebSocket:
-        subprotocol = _agreed(response, subprotocols, require_subprotocol)
-        socket = WebSocket(identity=identity, subprotocol=subprotocol, limits=limits, accept=accept, is_client=True)
-        sockets.append(socket)
-        return socket
-
-    offer = [("Sec-WebSocket-Protocol", ", ".join(subprotocols))] if subprotocols else []
-    protocol = _protocol(
-        answered, limits=limits, host_header=host_header, resource=resource, headers=[*offer, *headers]
-    )
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_connection(
-        lambda: protocol, host, port, ssl=tls, server_hostname=host if tls is not None else None
-    )
-    try:
-        await protocol.wait_until_handshake_complete()
-    except picows.WSHandshakeError as error:
-        transport.abort()
-        raise _refused(error) from error
-    except BaseException:
-        transport.abort()
-        raise
-    if not sockets:
-        if (alert := alert_of(transport)) is not None:
-            raise alert
-        # picows reports a connection that was lost before the answer as a success without a listener.
-        raise ConnectFailed("the server closed the connection without an answer")
-    return sockets[0]
-
-
-def _protocol(
-    listener_factory: Callable[..., object],
-    *,
-    limits: Limits,
-    host_header: str | None = None,
-    resource: str | None = None,
-    headers: list[tuple[str, str]] | None = None,
-) -> Any:
-    """picows' protocol object. By keyword, so that a picows that changed here fails loudly at the first connection."""
-    return WSProtocol(
-        host_port=host_header,
-        ws_path=resource,
-        is_client_side=host_header is not None,
-        ws_listener_factory=listener_factory,
-        logger=_picows_log,
-        disconnect_on_exception=True,
-        websocket_handshake_timeout=None,
-        enable_auto_ping=False,
-        auto_ping_idle_timeout=0,
-        auto_ping_reply_timeout=0,
-        auto_ping_strategy=picows.WSAutoPingStrategy.PING_WHEN_IDLE,
-        enable_auto_pong=False,
-        max_frame_size=min(limits.max_frame_bytes or limits.max_message_bytes, limits.max_message_bytes),
-        extra_headers=headers,
-        read_buffer_init_size=limits.read_buffer_bytes,
-    )
-
-
-def _agreed(response: picows.WSUpgradeResponse, offered: tuple[str, ...], required: bool) -> str | None:
-    """The subprotocol of a 101 response; raises when the response breaks RFC 6455 §4.1 or OCPP needs one."""
-    fields = tuple(response.headers.items())
-    chosen = response.headers.getall("Sec-WebSocket-Protocol", [])
-    if response.headers.get("Sec-WebSocket-Extensions"):
-        raise HandshakeRefused(101, fields, b"", "the server chose an extension that was not offered")
-    if len(chosen) > 1 or (chosen and chosen[0] not in offered):
-        raise SubprotocolRefused(101, fields, b"", "the server chose a subprotocol that was not offered")
-    if not chosen and required and offered:
-        raise SubprotocolRefused(101, fields, b"", f"the server speaks none of {', '.join(offered)}")
-    return chosen[0] if chosen else None
-
-
-def _refused(error: picows.WSHandshakeError) -> ConnectFailed:
-    head, body = error.raw_header or b"", error.raw_body or b""
-    response = error.response
-    if response is not None:
-        message = "" if response.status != 101 else str(error)
-        return HandshakeRefused(int(response.status), tuple(response.headers.items()), body, message)
-    # picows insists on a reason phrase and a known status; a refusal is one without them too.
-    words = head.split(b"\r\n", 1)[0].split()
-    if len(words) >= 2 and words[0].startswith(b"HTTP/") and len(words[1]) == 3 and words[1].isdigit():
-        return HandshakeRefused(int(words[1]), (), body)
-    return ConnectFailed(f"the server did not answer in HTTP: {error}")
 
 
 async def _look_at_end(transport: picows.WSTransport) -> None:
