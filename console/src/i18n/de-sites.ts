@@ -23,7 +23,12 @@ export const deSites = {
   "Limit {name}": "{name} begrenzen",
   "Loads against ratings": "Last gegen Nennstrom",
   "May draw": "Darf ziehen",
-  "No alarm, and nothing decided yet.": "Kein Alarm, und noch nichts entschieden.",
+  "No alarm": "Kein Alarm",
+  "What the controller decides, and what it warns of, appears here by itself.":
+    "Was die Steuerung entscheidet und wovor sie warnt, erscheint hier von selbst.",
+  "may draw {limit}": "darf {limit} ziehen",
+  Alarms: "Alarme",
+  Decisions: "Entscheidungen",
   "No plan": "Kein Plan",
   "No signal now; while it holds, EVSEs below {node} may draw {power}.":
     "Kein Signal; solange es gilt, dürfen Ladepunkte unter {node} {power} ziehen.",

@@ -1,12 +1,12 @@
 import "./sites.css";
-import { Button } from "@mantine/core";
+import { Button, Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useParams } from "react-router";
-import { api, asked } from "../api/client";
+import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
-import { useText } from "../i18n/text";
-import { Loading, PageHead, Pill, Trouble } from "../parts/basics";
+import { type Text, useText } from "../i18n/text";
+import { Empty, Loading, PageHead, Pill, Trouble } from "../parts/basics";
 import { Pages, useLive, usePages } from "../parts/more";
 import { useDeed, useQuestion } from "../parts/outcome";
 import { Rows } from "../parts/rows";
@@ -148,15 +148,24 @@ function Dimming({ site }: { site: Site }) {
   );
 }
 
+type Kind = Schemas["EntryKind"];
+
+const KINDS: readonly [Kind, Text][] = [
+  ["alarm", "Alarms"],
+  ["decision", "Decisions"],
+  ["limit", "Limits"],
+];
+
 function Records({ id }: { id: number }) {
   const { t } = useText();
   const format = useFormat();
+  const [kind, only] = useState<Kind | null>(null);
   const found = usePages(
-    ["sites", "records", id],
+    ["sites", "records", id, kind],
     (cursor) =>
       asked(
         api.GET("/api/v1/sites/{site_id}/records", {
-          params: { path: { site_id: id }, query: { cursor, limit: 20 } },
+          params: { path: { site_id: id }, query: { cursor, limit: 20, kind: kind ?? undefined } },
         }),
       ),
     ["site.alarm"],
@@ -164,14 +173,33 @@ function Records({ id }: { id: number }) {
   );
   return (
     <section className="card">
-      <h2>{t("Alarms, decisions and limits")}</h2>
-      <Pages of={found} none={<p className="small faint">{t("No alarm, and nothing decided yet.")}</p>}>
+      <div className="card-head">
+        <h2>{t("Alarms, decisions and limits")}</h2>
+        <Select
+          size="xs"
+          w={150}
+          clearable
+          aria-label={t("Kind")}
+          placeholder={t("all")}
+          data={KINDS.map(([value, word]) => ({ value, label: t(word) }))}
+          value={kind}
+          onChange={(value) => only(value as Kind | null)}
+        />
+      </div>
+      <Pages
+        of={found}
+        none={
+          <Empty good={kind === "alarm"} title={kind === "alarm" ? t("No alarm") : t("Nothing yet")}>
+            {t("What the controller decides, and what it warns of, appears here by itself.")}
+          </Empty>
+        }
+      >
         {(items) => (
           <Rows
             items={items}
             by={(one) => one.id}
             columns={[
-              { name: "Time", cell: (one) => format.seconds(one.at) },
+              { name: "Time", cell: (one) => format.moment(one.at) },
               { name: "Station", cell: (one) => one.evse ?? "–" },
               {
                 name: "Message",

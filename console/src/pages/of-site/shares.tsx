@@ -49,7 +49,7 @@ function Table({
   const { t } = useText();
   const format = useFormat();
   return (
-    <table className="plain">
+    <table className="plain stack">
       <thead>
         <tr>
           <th>{t("Station")}</th>
@@ -69,7 +69,7 @@ function Table({
       <tbody>
         {evses.map((evse) => (
           <tr key={evse.evse}>
-            <td>
+            <td data-label={t("Station")}>
               <Link className="link" to={`/stations/${encodeURIComponent(evse.station_id)}`}>
                 {evse.evse}
               </Link>
@@ -77,16 +77,20 @@ function Table({
                 {evse.node} · {evse.lines.join(" ")}
               </div>
             </td>
-            <td>
+            <td data-label={t("State")}>
               <StateMark state={stateOfEvse(evse)} />
             </td>
-            <td className="num">{format.power(evse.power_w)}</td>
-            <td className="num">{evse.limit_a === null ? "–" : `${format.number(evse.limit_a, 1)} A`}</td>
-            <td className="wrap">
+            <td className="num" data-label={t("Power")}>
+              {format.power(evse.power_w)}
+            </td>
+            <td className="num" data-label={t("May draw")}>
+              {evse.limit_a === null ? "–" : `${format.number(evse.limit_a, 1)} A`}
+            </td>
+            <td className="wrap" data-label={t("Why")}>
               {evse.why ?? "–"}
               {plans.get(evse.evse) !== undefined && <div className="faint small">{plans.get(evse.evse)}</div>}
             </td>
-            <td className="still">
+            <td className="still" data-label={t("Wants")}>
               {evse.remaining_wh === null && evse.departs_at === null && <span className="faint">–</span>}
               {evse.remaining_wh !== null && (
                 <div>{t("still {energy}", { energy: format.energy(evse.remaining_wh) })}</div>
@@ -95,7 +99,7 @@ function Table({
                 <div className="faint small">{t("until {time}", { time: format.time(minuteOf(evse.departs_at)) })}</div>
               )}
             </td>
-            <td>
+            <td data-label={t("How it charges")}>
               {evse.mode !== null && t(MODES[evse.mode as Mode])}
               <div className="strip">
                 {evse.priority !== 0 && <Pill tone="info">{t("Priority {n}", { n: evse.priority })}</Pill>}

@@ -1,18 +1,19 @@
 import { Select } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { type ReactNode, useMemo, useState } from "react";
 import { Link } from "react-router";
 import { api, asked } from "../../api/client";
 import { useFormat } from "../../i18n/format";
 import { useText } from "../../i18n/text";
-import { type Connector, placesOf, powerOf, type Station, stateOf, useEntry } from "../../live/fleet";
+import { type Connector, type Entry, placesOf, powerOf, type Station, stateOf, useEntry } from "../../live/fleet";
 import { Empty, StateMark } from "../../parts/basics";
 import { Curves } from "../../parts/curves";
 import { useLive } from "../../parts/more";
+import { SiteShare, useSiteShares } from "../../parts/site-share";
+import type { Transaction } from "../../parts/transaction-table";
 
 export function Now({ id }: { id: string }) {
   const { t } = useText();
-  const format = useFormat();
   const entry = useEntry(id);
   const key = useMemo(() => ["transactions", "latest", id], [id]);
   const latest = useQuery({
@@ -30,15 +31,37 @@ export function Now({ id }: { id: string }) {
     return (
       <Empty title={t("Nothing is known of it yet")}>{t("It appears when it connects for the first time.")}</Empty>
     );
+  return <OfStation entry={entry} latest={latest.data?.items ?? []} chosen={chosen} choose={choose} />;
+}
+
+function OfStation({
+  entry,
+  latest: items,
+  chosen,
+  choose,
+}: {
+  entry: Entry;
+  latest: readonly Transaction[];
+  chosen: string | null;
+  choose: (number: string | null) => void;
+}) {
+  const { t } = useText();
+  const format = useFormat();
+  const shares = useSiteShares(entry.station);
   const places = placesOf(entry);
-  const items = latest.data?.items ?? [];
   const running = items.find((one) => one.state === "active");
   const number = chosen === null ? (running ?? items[0])?.number : Number(chosen);
   return (
     <>
       <div className="figures">
         {places.map((one) => (
-          <Place key={`${one.evse_id}.${one.connector_id}`} connector={one} station={entry.station} />
+          <Place key={`${one.evse_id}.${one.connector_id}`} connector={one} station={entry.station}>
+            {shares
+              .filter((share) => share.evse.evse_id === one.evse_id)
+              .map((share) => (
+                <SiteShare key={share.site.id} of={share} />
+              ))}
+          </Place>
         ))}
         {places.length === 0 && (
           <section className="card">
@@ -74,7 +97,7 @@ export function Now({ id }: { id: string }) {
   );
 }
 
-function Place({ connector, station }: { connector: Connector; station: Station }) {
+function Place({ connector, station, children }: { connector: Connector; station: Station; children?: ReactNode }) {
   const { t } = useText();
   const format = useFormat();
   const state = stateOf(station, connector);
@@ -118,6 +141,7 @@ function Place({ connector, station }: { connector: Connector; station: Station 
           ""
         )}
       </div>
+      {children}
     </div>
   );
 }
