@@ -364,7 +364,7 @@ function Charging({ code, visit, leave }: { code: string; visit: string; leave: 
           {one.completes_at !== null && (
             <div>
               <dt>{t("Done at about")}</dt>
-              <dd>{format.dateTime(one.completes_at)}</dd>
+              <dd>{format.soon(one.completes_at)}</dd>
             </div>
           )}
           {one.cost !== null && (
@@ -427,7 +427,7 @@ function Wish({ code, of, changed }: { code: string; of: Visit; changed: () => v
       tell(
         next.departs_at === null
           ? t("Noted.")
-          : t("Noted: you leave at {time}.", { time: format.dateTime(next.departs_at) }),
+          : t("Noted: you leave at {time}.", { time: format.soon(next.departs_at) }),
       );
       changed();
     } catch (error) {

@@ -13,11 +13,14 @@ export interface Format {
   seconds: (instant: string | number | Date | null | undefined) => string;
   /** To the second; with its date where that isn't today. */
   moment: (instant: string) => string;
+  /** A time of day, which one is clear; otherwise with its date. */
+  soon: (instant: string | null | undefined) => string;
   ago: (instant: string | null | undefined) => string;
   duration: (seconds: number | null | undefined) => string;
   money: (amount: string | number | null | undefined, currency: string | null | undefined) => string;
 }
 
+const HALF_A_DAY_MS = 43_200_000;
 export const NOTHING = "–";
 
 export function makeFormat(locale: string, t: Translate): Format {
@@ -63,6 +66,10 @@ export function makeFormat(locale: string, t: Translate): Format {
     seconds: told(seconds),
     date: told(date),
     dateTime: told(dateTime),
+    soon: (instant) =>
+      instant && Math.abs(Date.parse(instant) - serverNow()) < HALF_A_DAY_MS
+        ? told(time)(instant)
+        : told(dateTime)(instant),
     moment: (instant) => {
       const [then, now] = [new Date(instant), new Date(serverNow())];
       return `${then.toDateString() === now.toDateString() ? "" : `${day.format(then)}, `}${seconds.format(then)}`;

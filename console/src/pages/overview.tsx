@@ -1,7 +1,7 @@
 import { Select, TextInput } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { memo, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { memo, type ReactNode, useEffect, useMemo, useRef } from "react";
 import { Link } from "react-router";
 import { api, asked, type Schemas } from "../api/client";
 import { type Format, useFormat } from "../i18n/format";
@@ -22,6 +22,7 @@ import {
   useLine,
 } from "../live/fleet";
 import { Empty, Loading, STATE_ICONS, STATE_WORDS, StateMark, Trouble } from "../parts/basics";
+import { useFilters, Views } from "../parts/filters";
 import { Happening, useHappenings } from "../parts/happenings";
 import { useLive } from "../parts/more";
 import { Trend } from "../parts/trend";
@@ -36,7 +37,6 @@ export function Overview() {
   const failed = useFleet((all) => all.failed);
   const ids = useFleet((all) => all.ids);
   const line = useLine();
-  const [shown, setShown] = useState<State | null>(null);
   useEffect(() => {
     document.title = `${t("Overview")} · Forecourt`;
   }, [t]);
@@ -46,7 +46,7 @@ export function Overview() {
       <h1 className="away">{t("Overview")}</h1>
       <Figures />
       <div className="overview section">
-        <div>{ids.length === 0 ? <NoStations /> : <Stations ids={ids} shown={shown} show={setShown} />}</div>
+        <div>{ids.length === 0 ? <NoStations /> : <Stations ids={ids} />}</div>
         <aside className="side">
           <section className="card" aria-labelledby="hand">
             <h2 id="hand">{t("What needs a hand")}</h2>
@@ -112,21 +112,13 @@ function Figure({ name, value, more, children }: { name: string; value: string; 
   );
 }
 
-type Order = "name" | "state" | "power";
-
-function Stations({
-  ids,
-  shown,
-  show,
-}: {
-  ids: readonly string[];
-  shown: State | null;
-  show: (state: State | null) => void;
-}) {
+function Stations({ ids }: { ids: readonly string[] }) {
   const { t } = useText();
   const totals = useFleet((all) => all.totals);
-  const [text, setText] = useState("");
-  const [order, setOrder] = useState<Order>("name");
+  const [filters, filter] = useFilters("text", "state", "order");
+  const { text } = filters;
+  const shown = STATES.find((one) => one === filters.state) ?? null;
+  const order = filters.order === "" ? "name" : filters.order;
   const places = useLocations();
   // When the sums change, a tile may belong elsewhere; but for those by name, all of them.
   const moved = order === "name" && shown === null ? null : totals;
@@ -167,7 +159,7 @@ function Stations({
             placeholder={t("Filter by name")}
             leftSection={<IconSearch size={14} aria-hidden />}
             value={text}
-            onChange={(event) => setText(event.currentTarget.value)}
+            onChange={(event) => filter({ text: event.currentTarget.value })}
           />
           <Select
             size="xs"
@@ -180,8 +172,9 @@ function Stations({
               { value: "power", label: t("by power") },
             ]}
             value={order}
-            onChange={(value) => setOrder((value ?? "name") as Order)}
+            onChange={(value) => filter({ order: value === "name" ? "" : (value ?? "") })}
           />
+          <Views />
         </div>
       </div>
       <div className="mix" aria-hidden>
@@ -201,7 +194,7 @@ function Stations({
             type="button"
             className={`chip tone-${state}`}
             aria-pressed={shown === state}
-            onClick={() => show(shown === state ? null : state)}
+            onClick={() => filter({ state: shown === state ? "" : state })}
           >
             <StateMark state={state} />
             <b>{totals.byState[state]}</b>

@@ -55,7 +55,7 @@ export function Chart({ label, unit, times, curves, height = 170, group, from, t
       stroke: tone("--ink-soft"),
       grid: { stroke: tone("--line"), width: 1 },
       ticks: { stroke: tone("--line"), width: 1 },
-      font: "11px system-ui, sans-serif",
+      font: `${Math.round(0.6875 * Number.parseFloat(style.fontSize))}px system-ui, sans-serif`,
     };
     const made = new uPlot(
       {
