@@ -5,7 +5,7 @@ Guarantees
   go straight to its driver. Errors of the driver come as SQLAlchemy's.
 * SQLite gets some hundred rows with one statement, and so one step: with each step its driver lets the other threads of
   Python go on, and has to wait for them.
-* PostgreSQL gets each column as an array, all of them with one statement (docs/adr/0007-readings-as-arrays.md); new rows
+* PostgreSQL gets each column as an array, all of them with one statement (docs/adr/0007-readings-as-arrays.md); rows
   that nobody can have written before, by COPY.
 * `only_new`: a row whose primary key is there already is left out; nothing is said about it.
 """
