@@ -1,6 +1,7 @@
 """What an operator does all day, in a browser, before a real site: CSMS, controller, stations, cars."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -174,3 +175,27 @@ async def test_a_view_is_kept_and_forgotten(browser: Browser, site: Site) -> Non
         await page.get_by_role("menuitem", name="Forget Busy ones").click()
         await page.get_by_role("button", name="Views").click()
         await expect(page.get_by_text("No view kept yet")).to_be_visible()
+
+
+async def test_tokens_come_from_a_list_or_not_at_all(browser: Browser, site: Site, tmp_path: Path) -> None:
+    """Semicolons, quotes and SteVe's names are understood; a line that can't be is named, and nothing is entered."""
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_text('\ufeffid_tag;expiry_date;note\r\nLIST-1;2030-01-02 03:04;"A; ""B"""\r\nLIST-2;;\r\n', "utf-8")
+    bad.write_text("value,standing\nLIST-3,Accepted\nLIST-4,Maybe\n", "utf-8")
+    async with a_page(browser, site.address) as page:
+        await page.goto("/tokens")
+        await arrived(page)
+        await page.get_by_role("button", name="From a list").click()
+        sheet = page.get_by_role("dialog")
+        await page.locator("input[type=file]").set_input_files(bad)
+        await expect(sheet).to_contain_text("Lines 3 can't be")
+        await page.locator("input[type=file]").set_input_files(good)
+        await expect(sheet).to_contain_text("2 tokens are entered")
+        await sheet.get_by_role("button", name="Enter them").click()
+        await expect(sheet).to_have_count(0)
+        await page.get_by_role("textbox", name="Filter").fill("LIST-1")
+        row = page.get_by_role("row", name="LIST-1")
+        await expect(row).to_contain_text('A; "B"')
+        await expect(row).to_contain_text("2 Jan 2030, 04:04")
+        await page.get_by_role("textbox", name="Filter").fill("LIST-3")
+        await expect(page.get_by_text("No token", exact=True)).to_be_visible()

@@ -5,8 +5,19 @@ export const deMany = {
   "Choose all that are shown": "Alle gezeigten wählen",
   "Choose none": "Keine wählen",
   "Choose {name}": "{name} wählen",
-  "Done at {n} stations": "An {n} Stationen erledigt",
-  "Done at {n} stations, not at {m}": "An {n} Stationen erledigt, an {m} nicht",
+  "Columns by name: value, and where you like expires_at, group, note, standing.":
+    "Spalten nach Namen: value, und nach Belieben expires_at, group, note, standing.",
+  "Enter them": "Eintragen",
+  "File (CSV)": "Datei (CSV)",
+  "From a list": "Aus einer Liste",
+  "Lines {lines} can't be: look at value, standing and time.":
+    "Die Zeilen {lines} gehen nicht: value, standing und Zeit prüfen.",
+  "There is no token in it: is there a column named value?": "Darin ist kein Token: Gibt es eine Spalte value?",
+  "Tokens from a list": "Token aus einer Liste",
+  "{n} done": "{n} erledigt",
+  "{n} done, {m} not": "{n} erledigt, {m} nicht",
+  "{n} tokens are entered; those that are there already are replaced.":
+    "{n} Token werden eingetragen; schon vorhandene werden ersetzt.",
   "Each ends what runs, then starts again. They are away for some minutes.":
     "Jede beendet, was läuft, und startet neu. Sie sind einige Minuten weg.",
   "Each shows that it is there, and gets the time; nothing else changes.":

@@ -1,5 +1,7 @@
 import { ActionIcon, Button, Group, NumberInput, Select, Stack, TextInput, Tooltip } from "@mantine/core";
-import { IconPencil, IconPlus, IconTrash } from "@tabler/icons-react";
+import { useDebouncedValue } from "@mantine/hooks";
+import { IconPencil, IconPlus, IconTrash, IconUpload } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useMemo, useState } from "react";
 import { Link } from "react-router";
 import { api, asked, type Schemas } from "../api/client";
@@ -10,6 +12,7 @@ import { Dialog } from "../parts/dialog";
 import { Pages, usePages } from "../parts/more";
 import { useDeed, useQuestion } from "../parts/outcome";
 import { useViewer } from "../session";
+import { ImportTokens } from "./of-tokens/import";
 
 type Token = Schemas["TokenResource"];
 
@@ -38,17 +41,29 @@ export default function TokensPage() {
   const deed = useDeed();
   const [question, ask] = useQuestion();
   const [editing, edit] = useState<Token | "new" | null>(null);
+  const [importing, setImporting] = useState(false);
   const [text, setText] = useState("");
   const found = usePages(["tokens"], (cursor) =>
     asked(api.GET("/api/v1/tokens", { params: { query: { cursor, limit: 200 } } })),
   );
-  const shown = useMemo(
-    () =>
-      found.items?.filter((one) =>
-        `${one.value} ${one.group ?? ""} ${one.note ?? ""}`.toLowerCase().includes(text.trim().toLowerCase()),
-      ),
-    [found.items, text],
-  );
+  // A filter is for those that are loaded; a whole token is found wherever it is.
+  const [whole] = useDebouncedValue(text.trim(), 300);
+  const exact = useQuery({
+    queryKey: ["tokens", "exact", whole],
+    enabled: whole.length >= 3,
+    retry: false,
+    queryFn: () => asked(api.GET("/api/v1/tokens/{value}", { params: { path: { value: whole } } })),
+  });
+  const shown = useMemo(() => {
+    const needle = text.trim().toLowerCase();
+    const loaded = found.items?.filter((one) =>
+      `${one.value} ${one.group ?? ""} ${one.note ?? ""}`.toLowerCase().includes(needle),
+    );
+    const also = exact.data;
+    return also === undefined || needle === "" || loaded?.some((one) => one.value === also.value)
+      ? loaded
+      : [also, ...(loaded ?? [])];
+  }, [found.items, text, exact.data]);
   const remove = (one: Token) =>
     ask({
       title: t("Remove the token"),
@@ -76,9 +91,18 @@ export default function TokensPage() {
           onChange={(event) => setText(event.currentTarget.value)}
         />
         {viewer.may("write") && (
-          <Button leftSection={<IconPlus size={16} aria-hidden />} onClick={() => edit("new")}>
-            {t("Enter a token")}
-          </Button>
+          <>
+            <Button
+              variant="default"
+              leftSection={<IconUpload size={16} aria-hidden />}
+              onClick={() => setImporting(true)}
+            >
+              {t("From a list")}
+            </Button>
+            <Button leftSection={<IconPlus size={16} aria-hidden />} onClick={() => edit("new")}>
+              {t("Enter a token")}
+            </Button>
+          </>
         )}
       </PageHead>
       <section className="card">
@@ -91,7 +115,7 @@ export default function TokensPage() {
           }
         >
           {(items) => (
-            <table className="plain">
+            <table className="plain stack">
               <thead>
                 <tr>
                   <th>{t("Token")}</th>
@@ -108,18 +132,22 @@ export default function TokensPage() {
               <tbody>
                 {items.map((one) => (
                   <tr key={one.value}>
-                    <td className="mono">
+                    <td className="mono" data-label={t("Token")}>
                       <Link className="link" to={`/transactions?token=${encodeURIComponent(one.value)}`}>
                         {one.value}
                       </Link>
                     </td>
-                    <td>{one.type}</td>
-                    <td>
+                    <td data-label={t("Kind")}>{one.type}</td>
+                    <td data-label={t("Standing")}>
                       <Standing of={one} />
                     </td>
-                    <td>{one.expires_at === null ? t("always") : format.dateTime(one.expires_at)}</td>
-                    <td>{one.group ?? "–"}</td>
-                    <td className="wrap">{one.note ?? ""}</td>
+                    <td data-label={t("Valid until")}>
+                      {one.expires_at === null ? t("always") : format.dateTime(one.expires_at)}
+                    </td>
+                    <td data-label={t("Group")}>{one.group ?? "–"}</td>
+                    <td className="wrap" data-label={t("Note")}>
+                      {one.note ?? "–"}
+                    </td>
                     <td className="num">
                       {viewer.may("write") && (
                         <>
@@ -152,6 +180,7 @@ export default function TokensPage() {
           )}
         </Pages>
       </section>
+      {importing && <ImportTokens close={() => setImporting(false)} />}
       {editing !== null && <Edit token={editing === "new" ? null : editing} close={() => edit(null)} />}
     </>
   );

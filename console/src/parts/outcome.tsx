@@ -88,8 +88,8 @@ export function useForEach() {
       title: what,
       message:
         first === undefined
-          ? t("Done at {n} stations", { n: ids.length })
-          : `${t("Done at {n} stations, not at {m}", { n: ids.length - failed.length, m: failed.length })}: ${first[0]}: ${trouble(first[1]).advice}`,
+          ? t("{n} done", { n: ids.length })
+          : `${t("{n} done, {m} not", { n: ids.length - failed.length, m: failed.length })}: ${first[0]}: ${trouble(first[1]).advice}`,
       color: first === undefined ? "teal" : "red",
       autoClose: first === undefined ? 6000 : 20_000,
     });
