@@ -1,4 +1,4 @@
-"""What the writer keeps in mind of stations and their connectors: the same as the books, whatever fails in between."""
+"""What the writer keeps in mind of stations, connectors and transactions: the same as the books, whatever fails."""
 
 import asyncio
 import itertools
@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forecourt.csms.ports import Books
-from forecourt.csms.records import Connector, Station
+from forecourt.csms.records import Connector, Station, Transaction, TransactionState
 from forecourt.domain.station import BootReason, ConnectorStatus, RegistrationStatus, StationIdentity
 from forecourt.store.sql import SqlStore, open_store
+from forecourt.store.transactions import SqlTransactionBooks
 from tests import databases
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -170,3 +171,37 @@ async def test_connectors_in_mind_are_those_of_the_books(
     assert await store.write(all_of_them) == expected
     await asyncio.sleep(0.3)  # what lags is written when there is nothing else to do
     assert await store.read(all_of_them) == expected
+
+
+async def test_a_transaction_that_has_ended_is_not_kept_in_mind(store: SqlStore) -> None:
+    station, *_ = await entered(store)
+    number = station.number
+
+    def start(books: Books) -> Transaction:
+        blank = Transaction(
+            number=0,
+            transaction_id=None,
+            organisation_id=1,
+            station_number=number,
+            station_id="A",
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        return books.transactions.add(blank)
+
+    def state(books: Books) -> TransactionState | None:
+        assert started.transaction_id is not None
+        found = books.transactions.by_wire_id(number, started.transaction_id)
+        return None if found is None else found.state
+
+    def kept(books: Books) -> tuple[bool, bool]:
+        assert isinstance(books.transactions, SqlTransactionBooks)
+        return started.number in books.transactions.kept, (number, started.transaction_id) in books.transactions.numbers
+
+    started = await store.write(start)
+    assert await store.write(state) is TransactionState.ACTIVE
+    ended = msgspec.structs.replace(started, state=TransactionState.ENDED, ended_at=NOW)
+    await store.write(lambda books: books.transactions.save(ended))
+    assert await store.write(kept) == (False, False)
+    assert await store.write(state) is TransactionState.ENDED
+    assert await store.read(state) is TransactionState.ENDED

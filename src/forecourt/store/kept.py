@@ -8,7 +8,7 @@ Guarantees
   again in a later transaction only by proof that its row is the very version that was written here.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -92,12 +92,19 @@ class Kept(Generic[K, R]):
                 self._changed.pop(key, None)
                 self._soon.pop(key, None)
 
-    def committed(self, *, keep: bool, version: int | None = None) -> None:
+    def committed(self, *, keep: bool, version: int | None = None, over: Collection[K] = ()) -> None:
         """The batch is in the database; `keep` False: somebody else may write next.
 
-        `version`: what PostgreSQL calls the transaction that has just been committed.
+        `version`: what PostgreSQL calls the transaction that has just been committed. `over`: what was written and is
+        hardly asked for again.
         """
         self._undo.clear()
+        for key in over:
+            if key not in self._soon:
+                self.forget(key)
+                self.taken.pop(key, None)
+                self._doubtful.pop(key, None)
+                self._versions.pop(key, None)
         if not keep or len(self._records) > MOST_KEPT:
             self._records.clear()
             self._written.clear()

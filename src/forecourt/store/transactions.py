@@ -209,23 +209,33 @@ class SqlTransactionBooks:
             self.flushes += 1
 
     def committed(self, *, keep: bool, version: int | None = None) -> None:
-        """The batch is in the database; see `Kept.committed`."""
+        """The batch is in the database; see `Kept.committed`. What has ended is not kept in mind."""
+        over: list[int] = []
+        ids: list[tuple[int, str]] = []
+        for number, transaction in self.kept.taken.items():
+            if transaction.state is not TransactionState.ACTIVE:
+                over.append(number)
+                if transaction.transaction_id is not None:
+                    ids.append((transaction.station_number, transaction.transaction_id))
         if version is not None:
             if len(self._by_id) > MOST_KEPT:
                 self._by_id.clear()
                 self._running.clear()
             for number, transaction in self.kept.taken.items():
                 self._remember(number, transaction)
-        self.kept.committed(keep=keep, version=version)
-        self.numbers.committed(keep=keep)
+        self.kept.committed(keep=keep, version=version, over=over)
+        self.numbers.committed(keep=keep, over=ids)
 
     def _remember(self, number: int, transaction: Transaction) -> None:
         running = self._running.setdefault(transaction.station_number, set())
-        if transaction.state is TransactionState.ACTIVE and transaction.transaction_id is not None:
+        active = transaction.state is TransactionState.ACTIVE
+        if active and transaction.transaction_id is not None:
             running.add(number)
             self._by_id[transaction.station_number, transaction.transaction_id] = number
         else:
             running.discard(number)
+            if transaction.transaction_id is not None:
+                self._by_id.pop((transaction.station_number, transaction.transaction_id), None)
 
     def prove(self, stations: Collection[int]) -> None:
         """What is remembered of these stations' transactions is believed where nobody has changed it since."""
