@@ -196,6 +196,7 @@ async def test_a_transaction_that_has_ended_is_not_kept_in_mind(store: SqlStore)
 
     def kept(books: Books) -> tuple[bool, bool]:
         assert isinstance(books.transactions, SqlTransactionBooks)
+        assert started.transaction_id is not None
         return started.number in books.transactions.kept, (number, started.transaction_id) in books.transactions.numbers
 
     started = await store.write(start)
