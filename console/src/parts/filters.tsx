@@ -90,12 +90,17 @@ function kept(key: string): View[] {
   }
 }
 
-/** Filters of a page under a name, kept in this browser. */
+/** Filters of a page under a name, kept in this browser; those of one station's page are for all stations. */
 export function Views() {
+  const page = useLocation().pathname.replace(/^\/stations\/[^/]+/, "/stations/*");
+  return <ViewsOf key={page} page={page} />;
+}
+
+function ViewsOf({ page }: { page: string }) {
   const { t } = useText();
   const { pathname, search } = useLocation();
   const go = useNavigate();
-  const key = `forecourt.views.${pathname}`;
+  const key = `forecourt.views.${page}`;
   const [views, setViews] = useState(() => kept(key));
   const [naming, setNaming] = useState(false);
   const [name, setName] = useState("");
