@@ -118,6 +118,7 @@ async def _until_power_is_below(page: Page, most_kw: float) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_stations_that_are_chosen_are_saved_and_asked_together(browser: Browser, site: Site) -> None:
     async with a_page(browser, site.address) as page:
         await page.goto("/stations")
@@ -177,6 +178,7 @@ async def test_a_view_is_kept_and_forgotten(browser: Browser, site: Site) -> Non
         await expect(page.get_by_text("No view kept yet")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_tokens_come_from_a_list_or_not_at_all(browser: Browser, site: Site, tmp_path: Path) -> None:
     """Semicolons, quotes and SteVe's names are understood; a line that can't be is named, and nothing is entered."""
     good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"

@@ -96,6 +96,7 @@ async def test_an_operator_commands_and_administers_nobody(browser: Browser, loc
         assert commanded == 409, "allowed, but nobody is connected"
 
 
+@pytest.mark.slow
 async def test_the_audit_log_is_searched_by_whom_what_and_when(browser: Browser, locked: RunningCsms) -> None:
     await stations.create_station(locked.context, "CP 3", stations.StationFields())
     _, once = await people.create_user(locked.context, UserFields(name="ada", role=Role.ADMIN))

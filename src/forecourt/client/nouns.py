@@ -225,7 +225,7 @@ SECURITY_EVENTS: Final = Noun(
 MESSAGES: Final = Noun(
     kind=resources.OcppMessage,
     path="ocpp-messages",
-    filters=("station_id", "action", "message_id", "direction", *_SPAN),
+    filters=("station_id", "action", "message_id", "direction", "text", *_SPAN),
     verbs=frozenset({"list"}),
     key="id",
 )
