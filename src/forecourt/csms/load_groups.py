@@ -154,12 +154,12 @@ def _check(books: Books, context: Context, fields: GroupFields, number: int | No
         if above in seen:
             raise Invalid("parent_number", "makes the group part of itself")
         if above not in groups:
-            raise Invalid("parent_number", f"no load group {above}")
+            raise Invalid("parent_number", f"names no load group: {above}")
         seen.add(above)
         above = groups[above].parent_number
     for index, member in enumerate(fields.members):
         path = f"members[{index}]"
         if member.station_id is not None and books.stations.get(organisation_id, member.station_id) is None:
-            raise Invalid(f"{path}.station_id", f"no station {member.station_id!r}")
+            raise Invalid(f"{path}.station_id", f"names no station: {member.station_id!r}")
         if member.location_id is not None and books.stations.location(organisation_id, member.location_id) is None:
-            raise Invalid(f"{path}.location_id", f"no location {member.location_id}")
+            raise Invalid(f"{path}.location_id", f"names no location: {member.location_id}")
