@@ -198,10 +198,6 @@ def walk(url: str, headers: dict[str, str], examples: int, home: LivedIn) -> lis
             asking(operation, examples, url, headers, home)()
         except (BaseExceptionGroup, Exception) as error:  # noqa: BLE001 - all that is wrong is told at once
             wrong += [f"{name}: {leaf}" for leaf in leaves(error)]
-    with warnings.catch_warnings():
-        # The generator's own client leaves a socket to the collector now and then. The CSMS is in another process.
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
     return wrong
 
 
@@ -270,10 +266,9 @@ def csms(folder: Path) -> Iterator[tuple[str, str, str]]:
             process.terminate()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(7200)
-def test_everything_is_answered_as_described(tmp_path: Path) -> None:
-    with csms(tmp_path) as (url, key, stations):
+def all_that_is_wrong(folder: Path) -> list[str]:
+    """What is open, or isn't answered as described."""
+    with csms(folder) as (url, key, stations):
         headers = {"authorization": f"Bearer {key}"}
         httpx.post(f"{url}/api/v1/stations", json={"id": "CS-1"}, headers=headers, timeout=60).raise_for_status()
         # Without pings: they draw lots in this process, and chance is the generator's here.
@@ -281,6 +276,15 @@ def test_everything_is_answered_as_described(tmp_path: Path) -> None:
         with connect(f"{stations}CS-1", subprotocols=protocols, ping_interval=None) as socket:
             home = LivedIn(url, headers)
             home.furnish(Station(socket))
-            assert opened(url, home) == []
-            wrong = walk(url, headers, 25, home)
+            return opened(url, home) or walk(url, headers, 25, home)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_everything_is_answered_as_described(tmp_path: Path) -> None:
+    wrong = all_that_is_wrong(tmp_path)
+    with warnings.catch_warnings():
+        # One of the clients here leaves a socket to the collector. The CSMS is in another process.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     assert wrong == [], "\n\n".join(wrong)
