@@ -1,7 +1,7 @@
 """The event loop: uvloop where it can be imported, asyncio's own everywhere else (there is no uvloop for Windows).
 
 And the collector of garbage beside it: what thousands of connections are made of lives long and has no cycles, and
-going through all of it again and again took a quarter of the processor in a storm (docs/performance.md).
+going through all of it again and again took a fifth of the processor in a storm (docs/performance.md).
 """
 
 import asyncio
