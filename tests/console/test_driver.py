@@ -38,7 +38,6 @@ reading_every_s = 0.2
 CAR = {"phases": 3, "maximum_a": 16.0, "battery_wh": 50_000, "initial_soc_percent": 40}
 
 
-@pytest.mark.slow
 async def test_reserve_start_and_stop_from_a_phone(browser: Browser, tmp_path: Path) -> None:
     async with locked_csms(tmp_path) as csms, a_page(browser, size=PHONE) as page:
         config = tmp_path / "station.toml"

@@ -82,7 +82,6 @@ async def test_a_lost_connection_is_told_and_heals(browser: Browser, site: Site)
         await expect(page.get_by_role("alert").filter(has_text="Connection lost at")).to_have_count(0)
 
 
-@pytest.mark.slow
 async def test_a_limit_is_lowered_and_the_car_follows(browser: Browser, site: Site) -> None:
     """A profile is made, drawn as it is made, and sent."""
     async with a_page(browser, site.address) as page:
