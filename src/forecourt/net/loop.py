@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-_SELDOM: Final = (50_000, 20, 100)
+_SELDOM: Final = (20_000, 10, 20)
 """After so many more new objects than gone ones the youngest are looked through, every so often the older ones."""
 
 
