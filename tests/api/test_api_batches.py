@@ -67,6 +67,11 @@ async def test_no_more_commands_are_under_way_than_was_asked_for(tmp_path: Path)
             protocols = [websockets.Subprotocol("ocpp1.6")]
             sockets.append(await stack.enter_async_context(websockets.connect(url, subprotocols=protocols)))
 
+        async def all_are_booked() -> bool:
+            return len((await made.get("/stations?connected=true"))["items"]) == len(sockets)
+
+        await made.eventually(all_are_booked)  # a connection is booked after its handshake
+
         async def answer_slowly(socket: Any) -> None:
             nonlocal under_way, most
             call = json.loads(await socket.recv())

@@ -50,6 +50,7 @@ async def test_whatever_has_the_focus_shows_it(browser: Browser, site: Site) -> 
         assert [place for place in places if not place["seen"]] == []
 
 
+@pytest.mark.slow
 async def test_a_dialog_keeps_the_focus_and_gives_it_back(browser: Browser, site: Site) -> None:
     async with a_page(browser, site.address) as page:
         await page.goto("/tokens")
