@@ -5,8 +5,7 @@ Guarantees
   task is made for a message.
 * A station that sends faster than its calls are taken in is slowed down, and one that doesn't read its answers isn't
   read from: neither grows our memory.
-* A command leaves when no other call of ours is open on the connection. Whatever happens to the connection, each
-  command that was queued here is brought to its final state.
+* Commands to the station go by `csms_asking`, and end when the connection does.
 * Nothing that a station sends raises out of here.
 """
 
@@ -19,10 +18,8 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
-from opentelemetry.trace import Span
 
-from forecourt.csms import commands, contracts, costs, message_log, provisioning, router, security, traces
-from forecourt.csms.command_records import Command, CommandState
+from forecourt.csms import contracts, costs, message_log, provisioning, router, security
 from forecourt.csms.measures import OTHER, CallOutcome
 from forecourt.csms.message_log import Frame
 from forecourt.csms.ports import Books, CallOrder, Context, DisconnectOrder, Done, Order, Receipt
@@ -30,9 +27,10 @@ from forecourt.csms.records import ConnectedStation, Direction, Station
 from forecourt.dialect.port import Dialect, Heard, Inexpressible, StationCall, StationCallAnswer, Untranslatable
 from forecourt.domain.clock import Deadlines, Now
 from forecourt.domain.events import Acknowledged, BootAnswer, Notice
-from forecourt.domain.requests import Authorize, AuthorizeAnswer, CsmsRequest, CsmsRequestAnswer
+from forecourt.domain.requests import Authorize, AuthorizeAnswer
 from forecourt.domain.station import RegistrationStatus
 from forecourt.net.connection import CloseCode, Connection
+from forecourt.net.csms_asking import Asking
 from forecourt.rpc.errors import Cause
 from forecourt.rpc.events import (
     Abandoned,
@@ -59,12 +57,6 @@ _BROKEN: Final = frozenset(
 """What is wrong with the frame itself; the other reasons are those of an unlucky moment."""
 
 _UNKNOWN: Final = frozenset({Cause.UNKNOWN_ACTION, Cause.UNSUPPORTED_ACTION})
-_COUNTED_AS: Final[dict[type, CallOutcome]] = {
-    Answered: CallOutcome.ANSWERED,
-    Refused: CallOutcome.REFUSED,
-    TimedOut: CallOutcome.TIMEOUT,
-    Abandoned: CallOutcome.LOST,
-}
 
 
 class Host(Protocol):
@@ -97,19 +89,6 @@ class Host(Protocol):
         """Something that matters for security."""
 
 
-class _Asked(msgspec.Struct):
-    """A command on its way. `deadline_s` is on the protocol's clock."""
-
-    command: Command
-    deadline_s: float
-    request: CsmsRequest | None = None
-    action: str = OTHER
-    """As it is counted."""
-    sent_s: float = 0.0
-    trace: dict[str, str] = {}
-    span: Span | None = None
-
-
 class CsmsSession:
     """One connection of one station, from the first frame to the last."""
 
@@ -139,8 +118,9 @@ class CsmsSession:
         self._busy = False
         self._reading = True
         self._over = False
-        self._asked: deque[_Asked] = deque()
-        self._open: _Asked | None = None
+        self._asking = Asking(
+            self._context, self._station, self._dialect, self._peer, server.run, self._violated, strict=self._strict
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._configuring: asyncio.Task[Any] | None = None
         self._lease = self._context.bus.claim(station.number, self._order)
@@ -196,9 +176,7 @@ class CsmsSession:
         if self._configuring is not None:
             self._configuring.cancel()
         self._heard(self._peer.close(self._now_s()))
-        asked, self._asked = self._asked, deque()
-        for entry in asked:
-            self._end(entry, CommandState.OFFLINE, "the station went offline before it was sent")
+        self._asking.lose()
         gone = provisioning.disconnected(self._context, self._station, reason or f"closed with {code}")
         self._server.enter(gone, self._station.number)
 
@@ -246,7 +224,7 @@ class CsmsSession:
                 case CallReceived() | SendReceived():
                     self._inbox.append((event, time.perf_counter()))
                 case Answered() | Refused() | TimedOut() | Abandoned():
-                    self._settled(event)
+                    self._asking.settled(event)
                 case ResultRefused():
                     self._violated(event.action, (f"refused our answer: {event.code} {event.description}",))
                 case Discarded():
@@ -255,7 +233,7 @@ class CsmsSession:
                     if event.reason in _BROKEN:
                         self._violated("", (f"{event.reason.value}: {event.description}",))
         self._take_next(now)
-        if self._asked or self._open is not None or self._timer is not None:
+        if self._asking.busy or self._timer is not None:
             self._ask_next()
         self._flush()
         if self._reading and len(self._inbox) >= self._context.settings.inbox:
@@ -363,9 +341,9 @@ class CsmsSession:
             return Receipt.NO_HOLDER
         match order:
             case CallOrder(command=command, trace=trace):
-                if len(self._asked) >= self._context.settings.command_queue:
+                if self._asking.waiting >= self._context.settings.command_queue:
                     return Receipt.FULL
-                self._asked.append(_Asked(command, self._now_s() + command.timeout_s, trace=trace))
+                self._asking.put(command, trace, self._now_s())
                 self._ask_next()
                 self._flush()
             case DisconnectOrder(reason=reason, except_connection=kept):
@@ -374,105 +352,9 @@ class CsmsSession:
         return Receipt.QUEUED
 
     def _ask_next(self) -> None:
-        """Send the next command, unless one is unanswered; see that what waits too long ends."""
-        now_s = self._now_s()
-        while self._asked and self._open is None and not self._over:
-            asked = self._asked.popleft()
-            command = asked.command
-            if asked.deadline_s <= now_s:
-                self._end(asked, CommandState.EXPIRED, "its turn did not come before its deadline")
-                continue
-            message = self._worded(asked)
-            if message is None:
-                continue
-            action, payload = message
-            if not self._peer.call(action, payload, now_s, token=asked, timeout_s=asked.deadline_s - now_s):
-                self._end(asked, CommandState.OFFLINE, "the connection is closed")
-                continue
-            self._open = asked
-            asked.sent_s = time.perf_counter()
-            if asked.request is not None:
-                asked.action = action
-            message_id = self._peer.open_call or ""
-            about = {"forecourt.station": self._station.id, "ocpp.message_id": message_id, "ocpp.action": action}
-            asked.span = traces.begin(f"ocpp {asked.action}", asked.trace, about)
-            self._server.run(
-                commands.sent(self._context, command, action=action, payload=payload, message_id=message_id)
-            )
+        if not self._over:
+            self._asking.send_next(self._now_s())
         self._arm()
-
-    def _worded(self, asked: _Asked) -> tuple[str, bytes] | None:
-        """Action and payload of a command; None when the station's protocol has no words for it."""
-        command = asked.command
-        if command.raw:
-            try:
-                decoded = self._dialect.decode_request(command.name, command.request, strict=False)
-            except Untranslatable:
-                log.debug("%s: %s is sent as it is, its effects are not known", self._station.id, command.name)
-            else:
-                asked.request = decoded.value
-            return command.name, command.request
-        asked.request = commands.request_of(command)
-        try:
-            message = self._dialect.encode_request(asked.request)
-        except Inexpressible as problem:
-            self._end(asked, CommandState.REJECTED, f"the station's protocol can't say it: {problem}")
-            return None
-        return message.action, message.payload
-
-    def _settled(self, outcome: Answered | Refused | TimedOut | Abandoned) -> None:
-        asked = outcome.token
-        assert isinstance(asked, _Asked)
-        self._open = None
-        counted_as = _COUNTED_AS[type(outcome)]
-        self._measures.asked(asked.action, counted_as, time.perf_counter() - asked.sent_s)
-        traces.end(asked.span, counted_as.value, well=counted_as is CallOutcome.ANSWERED)
-        match outcome:
-            case Answered():
-                self._answered(asked, outcome)
-            case Refused():
-                self._server.run(
-                    commands.failed(
-                        self._context,
-                        asked.command,
-                        outcome.code,
-                        outcome.description,
-                        outcome.details,
-                        asked.request,
-                        None if outcome.from_peer else "the answer could not be read",
-                    )
-                )
-            case TimedOut():
-                self._end(asked, CommandState.TIMEOUT, "no answer came before the deadline")
-            case Abandoned(sent=True):
-                self._end(asked, CommandState.TIMEOUT, "the connection was lost before the answer came")
-            case Abandoned():
-                self._end(asked, CommandState.OFFLINE, "the station went offline before it was sent")
-
-    def _answered(self, asked: _Asked, outcome: Answered) -> None:
-        command = asked.command
-        answer: CsmsRequestAnswer | None = None
-        if asked.request is not None:
-            try:
-                decoded = self._dialect.decode_request_answer(asked.request, outcome.payload, strict=self._strict)
-            except Untranslatable as problem:
-                self._violated(outcome.action, (f"answer: {problem.description}",))
-                if not command.raw:
-                    self._peer.reply_result_error(outcome.message_id, problem.cause, problem.description)
-                    detail = f"the answer can't be understood: {problem.description}"
-                    changes = {"answer": outcome.payload, "detail": detail}
-                    self._server.run(
-                        commands.finish(self._context, command, CommandState.CALL_ERROR, changes, asked.request)
-                    )
-                    return
-            else:
-                answer = decoded.value
-                if decoded.violations:
-                    self._violated(outcome.action, tuple(f"answer: {text}" for text in decoded.violations))
-        self._server.run(commands.answered(self._context, command, outcome.payload, asked.request, answer))
-
-    def _end(self, asked: _Asked, state: CommandState, detail: str) -> None:
-        self._server.run(commands.ended(self._context, asked.command, state, detail, asked.request))
 
     # Time and bytes
 
@@ -491,7 +373,7 @@ class CsmsSession:
             self._timer = None
         if self._over:
             return
-        deadlines = [asked.deadline_s for asked in self._asked]
+        deadlines = list(self._asking.deadlines_s())
         peer_s = self._peer.next_deadline()
         if peer_s is not None:
             deadlines.append(peer_s)
@@ -502,10 +384,7 @@ class CsmsSession:
     def _tick(self) -> None:
         self._timer = None
         now_s = self._now_s()
-        overdue = [asked for asked in self._asked if asked.deadline_s <= now_s]
-        for asked in overdue:
-            self._asked.remove(asked)
-            self._end(asked, CommandState.EXPIRED, "its turn did not come before its deadline")
+        self._asking.expire(now_s)
         self._heard(self._peer.expire(now_s))
 
     def _flush(self) -> None:
