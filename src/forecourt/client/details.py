@@ -52,16 +52,6 @@ class Rotation(Answer, frozen=True, kw_only=True):
     updated_at: datetime
 
 
-class TokenWish(Answer, frozen=True, kw_only=True):
-    """What a token wants of each transaction."""
-
-    id_token: str
-    departs: time | None
-    time_zone: str
-    energy_wh: float | None
-    updated_at: datetime
-
-
 class Reserved(Answer, frozen=True, kw_only=True):
     """A reservation, and the command that asked for it."""
 
@@ -174,17 +164,17 @@ def put_wish(
     return change("PUT", WishInForce, "transactions", transaction_number, "wish", body=body)
 
 
-def token_wish(id_token: str) -> Operation[TokenWish]:
+def token_wish(id_token: str) -> Operation[resources.TokenWish]:
     """What a token wants of each transaction."""
-    return get(TokenWish, "tokens", id_token, "wish")
+    return get(resources.TokenWish, "tokens", id_token, "wish")
 
 
 def put_token_wish(
     id_token: str, *, departs: time | None = None, time_zone: str = "UTC", energy_wh: float | None = None
-) -> Operation[TokenWish]:
+) -> Operation[resources.TokenWish]:
     """Say so."""
     body = {"departs": departs, "time_zone": time_zone, "energy_wh": energy_wh}
-    return change("PUT", TokenWish, "tokens", id_token, "wish", body=body)
+    return change("PUT", resources.TokenWish, "tokens", id_token, "wish", body=body)
 
 
 def remove_token_wish(id_token: str) -> Operation[None]:

@@ -277,9 +277,7 @@ class Probe(Run):
     def _base(self, form: Form, current_a: float) -> SetChargingProfile:
         at = self._now.at + timedelta(seconds=self.line.account.shift_s)
         point, voltage_v = self.line.point, self._voltage_v
-        profile = worded_profile(point, current_a, form, at, self._settings, voltage_v=voltage_v, transaction_id=None)
-        station_wide = form.purpose is ChargingProfilePurpose.STATION_MAX
-        return SetChargingProfile(evse_id=0 if station_wide else point.evse_id, profile=profile)
+        return worded_profile(point, current_a, form, at, self._settings, voltage_v=voltage_v, transaction_id=None)
 
     def _no_limit(self, form: Form) -> SetChargingProfile:
         """The hardware's maximum, under an id of its own."""

@@ -104,9 +104,7 @@ def worded(
         component, _, variable = form.key.rpartition(".")
         ref = VariableRef(component or _KEYS, variable)
         return SetVariables(settings=(VariableSetting(ref, str(math.floor(wanted + 1e-6))),))
-    profile = worded_profile(point, current_a, form, at, settings, voltage_v=voltage_v, transaction_id=transaction_id)
-    station_wide = profile.purpose is ChargingProfilePurpose.STATION_MAX
-    return SetChargingProfile(evse_id=0 if station_wide else point.evse_id, profile=profile)
+    return worded_profile(point, current_a, form, at, settings, voltage_v=voltage_v, transaction_id=transaction_id)
 
 
 def worded_profile(
@@ -118,8 +116,8 @@ def worded_profile(
     *,
     voltage_v: float,
     transaction_id: str | None,
-) -> ChargingProfile:
-    """The same as a charging profile; a transaction's limit is never anything else."""
+) -> SetChargingProfile:
+    """The same by a charging profile; a transaction's limit is never anything else."""
     purpose, unit = form.purpose, form.unit
     recurs = form.kind is ChargingProfileKind.RECURRING and transaction_id is None
     profile_id = settings.profile_id + point.evse_id - 1
@@ -142,7 +140,7 @@ def worded_profile(
         start_schedule=(at - timedelta(seconds=backdate_s)).replace(microsecond=0),
         periods=tuple(periods),
     )
-    return ChargingProfile(
+    profile = ChargingProfile(
         id=profile_id,
         stack_level=settings.stack_level if form.stack_level is None else form.stack_level,
         purpose=purpose,
@@ -150,4 +148,7 @@ def worded_profile(
         recurrency_kind=RecurrencyKind.DAILY if recurs else None,
         schedules=(schedule,),
         transaction_id=transaction_id,
+    )
+    return SetChargingProfile(
+        evse_id=0 if purpose is ChargingProfilePurpose.STATION_MAX else point.evse_id, profile=profile
     )
