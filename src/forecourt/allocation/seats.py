@@ -143,12 +143,9 @@ def _ask(
             for row, weight in drawn:
                 taken[row] += weight * minimum_a
             continue
-        if with_held is not None:
+        if with_held is not None and any(with_held[row] + weight * minimum_a > capacity[row] for row, weight in drawn):
             for row, weight in drawn:
-                if with_held[row] + weight * minimum_a > capacity[row]:
-                    for row, weight in drawn:  # noqa: PLW2901 -- the place is kept free
-                        taken[row] += weight * minimum_a
-                    break
+                taken[row] += weight * minimum_a
 
 
 def take_seats(

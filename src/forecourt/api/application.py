@@ -138,14 +138,8 @@ def operations(largest_body: int, cookie: str) -> Litestar:
         route_handlers=[resources, site_link.site_link, health.healthz, health.readyz, metrics.metrics],
         dependencies={
             "context": Provide(caller_context, sync_to_thread=False),
-            "anybody": Provide(_anybody, sync_to_thread=False),
-            "provider": Provide(_provider, sync_to_thread=False),
-            "attempts": Provide(_attempts, sync_to_thread=False),
-            "strangers": Provide(_strangers, sync_to_thread=False),
-            "settings": Provide(_settings, sync_to_thread=False),
-            "lifetime": Provide(_lifetime, sync_to_thread=False),
-            "probe": Provide(_probe, sync_to_thread=False),
-            "exposition": Provide(_exposition, sync_to_thread=False),
+            "anybody": _given("context"),
+            **{name: _given(name) for name in Serving.__struct_fields__ if name != "context"},
         },
         guards=[required_scope, known_parameters],
         middleware=[authenticate],
@@ -181,36 +175,13 @@ def operations(largest_body: int, cookie: str) -> Litestar:
     )
 
 
-def _anybody(scope: Scope) -> Context:
-    return serving(scope).context
+def _given(name: str) -> Provide:
+    """A dependency: that member of whom the request is served for."""
 
+    def give(scope: Scope) -> Any:
+        return getattr(serving(scope), name)
 
-def _provider(scope: Scope) -> OidcClient | None:
-    return serving(scope).provider
-
-
-def _attempts(scope: Scope) -> Attempts:
-    return serving(scope).attempts
-
-
-def _strangers(scope: Scope) -> driver.Strangers:
-    return serving(scope).strangers
-
-
-def _settings(scope: Scope) -> ApiSettings:
-    return serving(scope).settings
-
-
-def _lifetime(scope: Scope) -> Lifetime:
-    return serving(scope).lifetime
-
-
-def _probe(scope: Scope) -> Probe:
-    return serving(scope).probe
-
-
-def _exposition(scope: Scope) -> Exposition:
-    return serving(scope).exposition
+    return Provide(give, sync_to_thread=False)
 
 
 def _operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:

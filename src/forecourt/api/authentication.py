@@ -120,7 +120,7 @@ def caller_context(scope: Scope) -> Context:
 CallerContext = NamedDependency[SkipValidation[Context]]
 
 
-class Asked(Protocol):
+class Addressed(Protocol):
     """Who is asked: the CSMS behind the socket."""
 
     @property
@@ -134,12 +134,13 @@ class Asked(Protocol):
         ...
 
 
-def authenticated(app: ASGIApp, asked: Callable[[Scope], Asked], around: Around) -> ASGIApp:
+def authenticated(app: ASGIApp, addressed: Callable[[Scope], Addressed], around: Around) -> ASGIApp:
     """The middleware that finds out who asks; `around` runs what they asked for."""
 
     async def ask_first(scope: Scope, receive: Receive, send: Send) -> None:
         restore_parameters(scope)
-        context, settings = asked(scope).context, asked(scope).settings
+        whom = addressed(scope)
+        context, settings = whom.context, whom.settings
         if scope["path"] == site_link.PATH and "method" not in scope:
             pass  # it asks for a site's key instead
         elif scope["path"].startswith((DRIVER, NOTICES)):

@@ -5,7 +5,7 @@ Guarantees
 """
 
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -48,8 +48,7 @@ def served_for(app: ASGIApp, whom: Serving) -> ASGIApp:
     """`app`, for that CSMS."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        members: MutableMapping[str, Any] = scope  # type: ignore[assignment]  # a scope may have further members
-        members[_KEY] = whom
+        cast(MutableMapping[str, Any], scope)[_KEY] = whom  # a scope may have further members
         await app(scope, receive, send)
 
     return serve
