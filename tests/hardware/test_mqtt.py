@@ -529,3 +529,16 @@ def test_an_evse_goes_out_of_use_from_either_side() -> None:
     first = {said.topic: json.loads(said.payload) for said in desk.hardware.first_words()}
     assert first["stack/evse/1/operative"] == {"operative": True}
     assert first["stack/evse/2/operative"] == {"operative": False}
+
+
+def test_what_was_out_of_use_is_so_no_more_when_a_core_starts_that_says_nothing_of_it() -> None:
+    desk = Desk(3)
+    desk.come()
+    desk.hardware.carry_out(SetOperative(2, False), at(1))
+    desk.told.clear()
+    desk.hardware.report(at(2))
+    assert desk.told == [("stack/evse/2/operative", {"operative": True})], "the others were in use before"
+    first = {said.topic: json.loads(said.payload) for said in desk.hardware.first_words()}
+    assert all(first[f"stack/evse/{number}/operative"] == {"operative": True} for number in (1, 2, 3))
+    desk.hardware.carry_out(SetOperative(2, False), at(2))
+    assert desk.told[-1] == ("stack/evse/2/operative", {"operative": False}), "a core that wants it so says it again"

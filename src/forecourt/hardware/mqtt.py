@@ -174,8 +174,7 @@ class MqttHardware:
             case OpenPowerPath():
                 self._want(effect.evse_id, power_path=False)
             case SetOperative():
-                self._operative[effect.evse_id] = effect.operative
-                self.publish(told("stack/evse/{n}/operative", Operative(effect.operative), evse_id=effect.evse_id))
+                self._use(effect.evse_id, operative=effect.operative)
             case LockConnector() | ReleaseConnector():
                 if effect.evse_id not in self._control:
                     return []
@@ -228,8 +227,12 @@ class MqttHardware:
         return news
 
     def report(self, now: Now) -> list[HardwareInput]:
-        """Everything the firmware has said, for a core that has just started."""
+        """Everything the firmware has said, for a core that has just started: one that takes every EVSE to be in use
+        until it says otherwise (OCPP 1.6 §5.2)."""
         self._missing_since_s = now.elapsed_s
+        for evse_id, operative in self._operative.items():
+            if not operative:
+                self._use(evse_id, operative=True)
         self._news.clear()
         self._seen.forget_told()
         return self._seen.everything() if self._online else self._seen.faults()
@@ -241,6 +244,10 @@ class MqttHardware:
         return Deadlines()
 
     # What is wanted of the firmware
+
+    def _use(self, evse_id: int, *, operative: bool) -> None:
+        self._operative[evse_id] = operative
+        self.publish(told("stack/evse/{n}/operative", Operative(operative), evse_id=evse_id))
 
     def _want(
         self,
