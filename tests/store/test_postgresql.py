@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,10 @@ async def test_frames_by_the_hundred_come_back_as_they_were(two: Two) -> None:
     assert [bytes(message.frame) for message in found] == frames[::-1]
 
 
+def messages_with(text: str, books: Books) -> Sequence[Any]:
+    return books.log.messages(1, MessageFilter(text=text), limit=9)
+
+
 async def test_text_is_found_in_frames_even_in_those_that_are_no_text(two: Two) -> None:
     frames = [b'[2,"1","A",{"idTag":"AbC%1"}]', b"\xff\xfe abc\\ \xc3\xa4", b"[]", b"[1]"]
 
@@ -293,8 +298,7 @@ async def test_text_is_found_in_frames_even_in_those_that_are_no_text(two: Two) 
     store = two.stores[0]
     await store.write(keep_all)
     for text, those in (("aBc", frames[:2]), ("c%1", frames[:1]), ("c\\ ä", frames[1:2]), ("none", [])):
-        wanted = MessageFilter(text=text)
-        found: Sequence[Any] = await store.read(lambda books, wanted=wanted: books.log.messages(1, wanted, limit=9))  # type: ignore[misc]
+        found = await store.read(partial(messages_with, text))
         assert [bytes(message.frame) for message in found] == those[::-1], text
     assert await store.read(lambda books: books.log.newest_messages_end(1, MessageFilter(), before=None, most=3)) == 2
     assert await store.read(lambda books: books.log.newest_messages_end(1, MessageFilter(), before=2, most=3)) is None

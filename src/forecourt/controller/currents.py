@@ -8,7 +8,7 @@ Guarantees
 
 import msgspec
 
-from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue
+from forecourt.domain.meter import LINE_OF, Measurand, MeterValue
 from forecourt.quantities import NOMINAL_VOLTAGE_V
 
 OVER_LIMIT_A = 1.0
@@ -35,13 +35,6 @@ def tolerated(limit_a: float) -> float:
     return limit_a + max(OVER_LIMIT_A, OVER_LIMIT_SHARE * limit_a)
 
 
-_LINES = (
-    (MeasuredPhase.L1, MeasuredPhase.L1_N),
-    (MeasuredPhase.L2, MeasuredPhase.L2_N),
-    (MeasuredPhase.L3, MeasuredPhase.L3_N),
-)
-
-
 def currents_of(
     meter_value: MeterValue, phases: int, voltage_v: float = NOMINAL_VOLTAGE_V, active: int | None = None
 ) -> Currents | None:
@@ -58,9 +51,8 @@ def currents_of(
         if sample.measurand is Measurand.CURRENT_IMPORT:
             if sample.phase is None:
                 total_a = sample.value
-            for index, names in enumerate(_LINES):
-                if sample.phase in names:
-                    by_phase[index] = sample.value
+            elif (line := LINE_OF.get(sample.phase)) is not None:
+                by_phase[line] = sample.value
         elif sample.measurand is Measurand.POWER_ACTIVE_IMPORT and sample.phase is None:
             power_w = sample.value
     if by_phase:

@@ -8,17 +8,13 @@ Guarantees
 from typing import Final
 
 from forecourt.controller.ports import MeterReading
-from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue
+from forecourt.domain.meter import LINE_OF, Measurand, MeterValue
 from forecourt.quantities import PHASES, PerPhase
 
 _IMPORTS: Final = {
     Measurand.CURRENT_EXPORT: Measurand.CURRENT_IMPORT,
     Measurand.POWER_ACTIVE_EXPORT: Measurand.POWER_ACTIVE_IMPORT,
 }
-_LINES: Final = {
-    MeasuredPhase.L1: 0, MeasuredPhase.L1_N: 0, MeasuredPhase.L2: 1, MeasuredPhase.L2_N: 1,
-    MeasuredPhase.L3: 2, MeasuredPhase.L3_N: 2,
-}  # fmt: skip
 
 
 def main_meter(meter_value: MeterValue) -> MeterReading | None:
@@ -31,7 +27,7 @@ def main_meter(meter_value: MeterValue) -> MeterReading | None:
         sign, measurand = 1.0, sample.measurand
         if measurand in _IMPORTS:
             sign, measurand = -1.0, _IMPORTS[measurand]
-        line = _LINES.get(sample.phase) if sample.phase is not None else None
+        line = LINE_OF.get(sample.phase) if sample.phase is not None else None
         if line is not None:
             of = lines.setdefault(measurand, {})
             of[line] = of.get(line, 0.0) + sign * sample.value

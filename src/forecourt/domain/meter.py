@@ -84,6 +84,17 @@ class MeasuredPhase(StrEnum):
     L3_L1 = "L3-L1"
 
 
+LINE_OF: Final[dict[MeasuredPhase, int]] = {
+    MeasuredPhase.L1: 0,
+    MeasuredPhase.L1_N: 0,
+    MeasuredPhase.L2: 1,
+    MeasuredPhase.L2_N: 1,
+    MeasuredPhase.L3: 2,
+    MeasuredPhase.L3_N: 2,
+}
+"""The line that a current, a power or a voltage to neutral belongs to, counted from 0. Not of a value between two."""
+
+
 BASE_UNITS: Final[dict[Measurand, str]] = {
     Measurand.CURRENT_EXPORT: "A",
     Measurand.CURRENT_IMPORT: "A",
