@@ -136,7 +136,7 @@ class Empty:
 
 
 def answer_at_once(_context: Any, _station: Any, call: Any, _at: Any) -> Callable[[Any], Any]:
-    """What `router.unit_of` gives, less the books: the message is decoded, checked and translated, and answered."""
+    """What `router.Taking` does, less the books: the message is decoded, checked and translated, and answered."""
     answer: Any = Acknowledged()
     if isinstance(call, Notice) and call.events:
         match call.events[0]:
@@ -166,7 +166,7 @@ def serve_ours(database: str | None) -> None:
         store: Any
         if database is None:
             store = Forgetting()
-            router.unit_of = answer_at_once
+            router.Taking = answer_at_once
         else:
             store = await open_store(database, publish=bus.publish, unlogged=settings.unlogged_events)
         context = Context(store=store, bus=bus, clock=RealClock(), new_id=lambda: str(uuid.uuid4()), settings=settings)

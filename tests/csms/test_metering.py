@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from forecourt.csms.connectors import view_of
 from forecourt.csms.metering import power_w
 from forecourt.csms.records import Connector, ConnectorView
 from forecourt.csms.stations import same_value
 from forecourt.csms.transactions import with_number
+from forecourt.csms.views import view_of
 from forecourt.domain.meter import Measurand, MeasuredPhase, SampledValue
 from forecourt.domain.station import ConnectorStatus
 from forecourt.domain.transaction import ChargingState

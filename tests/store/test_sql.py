@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from forecourt.domain.station import RegistrationStatus
 from forecourt.store.engines import make_engine
 from forecourt.store.migrate import upgrade
 from forecourt.store.sql import SqlStore, open_store
-from forecourt.store.tables import metadata
+from forecourt.store.tables import metadata, readings
 from forecourt.store.types import Instant
 from tests import databases
 
@@ -142,20 +143,55 @@ async def test_a_unit_that_raises_after_it_has_looked_takes_nobodys_readings_wit
             station_number=1, transaction_number=None, evse_id=None, since=None, until=None, limit=100
         )
 
+    def adding(*registers_wh: float) -> Callable[[Books], None]:
+        def add(books: Books) -> None:
+            for wh in registers_wh:
+                books.transactions.add_reading(reading(wh))
+
+        return add
+
     def failing(books: Books) -> None:
-        books.transactions.add_readings([reading(13.0)])
+        books.transactions.add_reading(reading(13.0))
         look(books)
         raise ZeroDivisionError
 
     store = opened.store
     jobs = [
-        store.write(lambda books: books.transactions.add_readings([reading(1.0)])),
+        store.write(adding(1.0)),
         store.write(failing),
-        store.write(lambda books: books.transactions.add_readings([reading(2.0), reading(1.0)])),
+        store.write(adding(2.0, 1.0)),
     ]
     results = await asyncio.gather(*jobs, return_exceptions=True)
     assert isinstance(results[1], ZeroDivisionError)
     assert sorted(entry.energy_wh or 0.0 for entry in await store.read(look)) == [1.0, 2.0]
+
+
+async def test_what_one_commit_tells_is_one_row_of_the_log_and_comes_apart_again(opened: Open) -> None:
+    store = opened.store
+
+    def speak(*numbers: int) -> Callable[[Books], None]:
+        def unit(books: Books) -> None:
+            for number in numbers:
+                books.events.append(number % 2, "loud", NOW + timedelta(seconds=-number), "CS1", Said(number))
+
+        return unit
+
+    def log(after: int, limit: int, books: Books) -> list[Event]:
+        return books.events.after(after, limit)
+
+    await store.write(speak(1))
+    await store.write(speak(*range(2, 52)))
+    await store.write(speak(52, 53))
+    told = await store.read(lambda books: books.events.after(0, 100))
+    assert [event.id for event in told] == list(range(told[0].id, told[0].id + 53))
+    assert [(event.organisation_id, event.at, event.station_id, bytes(event.body)) for event in told] == [
+        (number % 2, NOW - timedelta(seconds=number), "CS1", b'{"number":%d}' % number) for number in range(1, 54)
+    ]
+    for after, limit in ((told[0].id, 5), (told[9].id, 3), (told[50].id, 9), (told[52].id, 9)):
+        some = await store.read(partial(log, after, limit))
+        assert some == [event for event in told if event.id > after][:limit]
+    assert await store.read(lambda books: books.events.newest()) == told[-1].id
+    assert await store.write(lambda books: books.events.forget(NOW)) == 3, "a row each"
 
 
 async def test_event_ids_ascend_and_are_not_given_again_after_a_restart(opened: Open) -> None:
@@ -262,9 +298,28 @@ def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
     del found["alembic_version"]
     found = {name: sql for name, sql in found.items() if "alembic" not in name}
     assert found.keys() == made.keys()
-    assert "WITHOUT ROWID" in found["readings"]
+    assert "WITHOUT ROWID" not in found["readings"]
     engine.dispose()
     fresh.dispose()
+
+
+def test_readings_are_moved_into_the_order_in_which_they_came(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/x.db")
+    upgrade(engine, "0010_lenience")
+    rows = [
+        {"station_number": station, "at": NOW, "digest": 1, "organisation_id": 1, "evse_id": 1, "energy_wh": 1.5,
+         "samples": (SampledValue(1.5),), "received_at": NOW + timedelta(seconds=second)}
+        for station, second in ((1, 3), (2, 1), (3, 2))
+    ]  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(readings.insert(), rows)
+    upgrade(engine)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT station_number FROM readings ORDER BY rowid")).scalars().all()
+        assert found == [2, 3, 1]
+        kept = connection.execute(readings.select().order_by(readings.c.station_number)).all()
+        assert [row.samples for row in kept] == [(SampledValue(1.5),)] * 3
+        assert [row.received_at for row in kept] == [row["received_at"] for row in rows]
 
 
 def test_the_migrations_make_exactly_the_tables_on_postgresql(tmp_path: Path) -> None:

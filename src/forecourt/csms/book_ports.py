@@ -34,6 +34,7 @@ from forecourt.csms.records import (
     Violation,
 )
 from forecourt.csms.resource_ports import ResourceBooks
+from forecourt.csms.running import RunningMeter, RunningPower
 from forecourt.csms.site_ports import SiteBooks
 from forecourt.domain.profile import ChargingProfile
 from forecourt.domain.station import BootReason, RegistrationStatus, StationIdentity
@@ -108,6 +109,18 @@ class StationBooks(Protocol):
     def connectors(self, number: int) -> list[Connector]: ...
     def connectors_between(self, organisation_id: int, first: int, last: int) -> list[Connector]:
         """Of all stations with numbers from `first` to `last`, in their order."""
+        ...
+
+    def known(self, number: int, evse_id: int, connector_id: int) -> Connector | None:
+        """A connector, without a look into the database; None also for one that isn't in mind."""
+        ...
+
+    def stands(self, connector: Connector) -> bool:
+        """Whether nothing has changed it since it was known, but for what is owed."""
+        ...
+
+    def owe(self, power: RunningPower) -> None:
+        """The connector is what `power` says, for whoever looks; written as by `save_connector(…, metered=True)`."""
         ...
 
     def save_connector(self, connector: Connector, *, metered: bool = False) -> None:
@@ -193,8 +206,24 @@ class TransactionBooks(Protocol):
 
     def count_active(self, organisation_id: int) -> int: ...
 
-    def add_readings(self, readings: Sequence[Reading]) -> None:
-        """Keep readings; one that is there already is kept once."""
+    def known(self, station_number: int, transaction_id: str) -> Transaction | None:
+        """By the id on the wire, without a look into the database; None also for one that isn't in mind."""
+        ...
+
+    def run(self, meter: RunningMeter) -> None:
+        """Have it at hand for the next reading, as long as its record is what is known."""
+        ...
+
+    def meter(self, station_number: int, transaction_id: str) -> RunningMeter | None:
+        """What was left by `run`, if nothing but readings has changed its transaction since."""
+        ...
+
+    def owe(self, meter: RunningMeter) -> None:
+        """The transaction is what `meter` says, for whoever looks; to be written as by `save(…, metered=True)`."""
+        ...
+
+    def add_reading(self, reading: Reading) -> None:
+        """Keep a reading; one that is there already is kept once."""
         ...
 
     def readings(

@@ -4,53 +4,21 @@ Guarantees
 * A report that is older than what is known changes nothing (stations send what they queued while offline). A clock that
   is wrong keeps nothing from being known: what a station says of our future happened when it arrived, and at a boot its
   clock begins anew (stations lose theirs with the power).
-* The person-facing state is a function of what is known, by the table of `view_of`. Whether the station is connected is
-  no part of it: connectivity is a fact of its own.
+* The person-facing state is a function of what is known, by the table of `views.view_of`. Whether the station is
+  connected is no part of it: connectivity is a fact of its own.
 """
 
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
 from forecourt.csms import published
-from forecourt.csms.records import Connector, ConnectorView, Transaction
+from forecourt.csms.records import Connector, Transaction
+from forecourt.csms.views import view_of
 from forecourt.csms.work import Work
 from forecourt.domain.events import ChargingStateReported, ConnectorStatusReported
 from forecourt.domain.station import ConnectorStatus
 from forecourt.domain.transaction import ChargingState
-
-_BY_STATUS: Final = {
-    ConnectorStatus.AVAILABLE: ConnectorView.UNPLUGGED,
-    ConnectorStatus.RESERVED: ConnectorView.RESERVED,
-    ConnectorStatus.UNAVAILABLE: ConnectorView.UNAVAILABLE,
-    ConnectorStatus.FAULTED: ConnectorView.FAULTED,
-}
-
-
-def view_of(connector: Connector, charging_threshold_w: float) -> ConnectorView:
-    """A connector's state as a person thinks of it.
-
-    =========================  =====================================================================
-    unplugged                  Available
-    plugged_in                 Occupied, and nothing flows: before, between, suspended by either side
-    charging                   Occupied and Charging, and the power (where known) is above the threshold
-    finished                   Occupied, and a transaction has ended since the car was plugged in
-    faulted, reserved,         as reported
-    unavailable
-    unknown                    nothing was reported
-    =========================  =====================================================================
-    """
-    if connector.connector_status is None:
-        return ConnectorView.UNKNOWN
-    if connector.connector_status is not ConnectorStatus.OCCUPIED:
-        return _BY_STATUS[connector.connector_status]
-    if connector.transaction_finished and connector.transaction_number is None:
-        return ConnectorView.FINISHED
-    if connector.charging_state is not ChargingState.CHARGING:
-        return ConnectorView.PLUGGED_IN
-    flows = connector.power_w is None or connector.power_w >= charging_threshold_w
-    return ConnectorView.CHARGING if flows else ConnectorView.PLUGGED_IN
 
 
 def status_reported(work: Work, event: ConnectorStatusReported) -> None:

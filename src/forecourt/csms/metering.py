@@ -16,11 +16,10 @@ import msgspec
 
 from forecourt.csms import connectors, published
 from forecourt.csms.ports import Books, Context
-from forecourt.csms.records import ENERGY_DIGITS, Reading, Transaction, TransactionState
+from forecourt.csms.records import ENERGY_DIGITS, ConnectedStation, Reading, Transaction, TransactionState
 from forecourt.csms.settings import CsmsSettings
 from forecourt.csms.stations import find_station
 from forecourt.csms.work import Work
-from forecourt.domain.events import MeterSampled
 from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue, ReadingContext, SampledValue
 
 _LINES: Final = {
@@ -92,7 +91,7 @@ def register_wh(samples: Iterable[SampledValue], context: ReadingContext | None 
     return found
 
 
-def _measured(samples: Sequence[SampledValue]) -> tuple[float | None, float | None]:
+def measured(samples: Sequence[SampledValue]) -> tuple[float | None, float | None]:
     """`register_wh` and `power_w`, in one pass over samples such as most are."""
     energy_wh = power = None
     plain = True
@@ -156,9 +155,8 @@ def take_readings(
     """Keep `meter_values`; gives the transaction with what follows for it, not saved yet."""
     if evse_id is None:
         evse_id = 0 if transaction is None else transaction.evse_id or 0
-    readings = []
     for meter_value in meter_values:
-        energy_wh, power = _measured(meter_value.samples)
+        energy_wh, power = measured(meter_value.samples)
         suspect = None
         if energy_wh is not None and transaction is not None:
             if transaction.meter_start_wh is None:
@@ -168,89 +166,61 @@ def take_readings(
             suspect = suspicion(transaction, energy_wh, meter_value.at, work.settings)
             if suspect is None:
                 transaction = _with_last(transaction, energy_wh, meter_value.at)
-        readings.append(
-            _kept(work, transaction, evse_id, meter_value, energy_wh, power, suspect, reported_transaction_id)
+        number = None if transaction is None else transaction.number
+        keep_reading(
+            work.books,
+            work.station,
+            work.at,
+            number,
+            evse_id,
+            meter_value,
+            energy_wh,
+            power,
+            suspect,
+            reported_transaction_id,
         )
         if power is not None and (transaction is None or transaction.state is TransactionState.ACTIVE):
             connector_id = None if transaction is None else transaction.connector_id
             connectors.power_measured(work, evse_id, connector_id, power, meter_value.at)
-    work.books.transactions.add_readings(readings)
     return transaction
 
 
-def takes_usual_reading(work: Work, transaction: Transaction, event: MeterSampled) -> bool:
-    """Take in the next good reading of a transaction that runs, as most are. False: that is not what it is.
-
-    What `take_readings` and what is made of it (`kept_transactions.keep`) come to then, by the shortest way (a test
-    holds the two to each other).
-    """
-    if (
-        len(event.meter_values) != 1
-        or transaction.state is not TransactionState.ACTIVE
-        or transaction.suspect is not None
-        or transaction.reservation_id is not None
-        or (start_wh := transaction.meter_start_wh) is None
-        or not (evse_id := transaction.evse_id)
-        or not 0 <= start_wh < math.inf
-    ):
-        return False
-    meter_value = event.meter_values[0]
-    at, last_at = meter_value.at, transaction.meter_last_at
-    energy_wh, power = _measured(meter_value.samples)
-    if energy_wh is None or (last_at is not None and last_at >= at):
-        return False
-    if suspicion(transaction, energy_wh, at, work.settings) is not None:
-        return False
-    after = msgspec.structs.replace(
-        transaction,
-        meter_last_wh=energy_wh,
-        meter_last_at=at,
-        energy_wh=round(energy_wh - start_wh, ENERGY_DIGITS),
-        updated_at=work.at,
-    )
-    if event.evse_id is not None:
-        evse_id = event.evse_id
-    if power is not None:
-        connectors.power_measured(work, evse_id, transaction.connector_id, power, at)
-    books = work.books.transactions
-    books.add_readings((_kept(work, transaction, evse_id, meter_value, energy_wh, power, None, None),))
-    books.save(after, metered=True)
-    return True
-
-
-def _kept(
-    work: Work,
-    transaction: Transaction | None,
+def keep_reading(
+    books: Books,
+    station: ConnectedStation,
+    now: datetime,
+    transaction_number: int | None,
     evse_id: int,
     meter_value: MeterValue,
     energy_wh: float | None,
-    power: float | None,
-    suspect: str | None,
-    reported_transaction_id: str | None,
-) -> Reading:
-    """The reading for the books; those who listen are told of it."""
-    number = None if transaction is None else transaction.number
+    power_w: float | None,
+    suspect: str | None = None,
+    reported_transaction_id: str | None = None,
+) -> None:
+    """Put a reading that came `now` into the books; those who listen are told of it."""
     body = published.MeterSampleBody(
         evse_id=evse_id,
         at=meter_value.at,
-        transaction_number=number,
+        transaction_number=transaction_number,
         energy_wh=energy_wh,
-        power_w=power,
+        power_w=power_w,
         suspect=suspect,
     )
-    work.tell(published.METER_SAMPLE, body)
-    return Reading(
-        organisation_id=work.station.organisation_id,
-        station_number=work.station.number,
-        evse_id=evse_id,
-        transaction_number=number,
-        reported_transaction_id=reported_transaction_id,
-        at=meter_value.at,
-        energy_wh=energy_wh,
-        power_w=power,
-        samples=meter_value.samples,
-        suspect=suspect,
-        received_at=work.at,
+    books.events.append(station.organisation_id, published.METER_SAMPLE, now, station.id, body)
+    books.transactions.add_reading(
+        Reading(
+            organisation_id=station.organisation_id,
+            station_number=station.number,
+            evse_id=evse_id,
+            transaction_number=transaction_number,
+            reported_transaction_id=reported_transaction_id,
+            at=meter_value.at,
+            energy_wh=energy_wh,
+            power_w=power_w,
+            samples=meter_value.samples,
+            suspect=suspect,
+            received_at=now,
+        )
     )
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "SiteCall",
     "Store",
     "StoreUnavailable",
+    "Usual",
     "VendorFunction",
 ]
 
@@ -68,6 +69,7 @@ class Store(Protocol):
 
     def submit(self, unit: Callable[[Books], Any], done: Done, station_number: int | None = None) -> None:
         """The same for whoever needs no future: `done` is called on the event loop after the commit, or the failure.
+        A unit that is `Usual` is tried so first.
 
         `station_number`: of the station that it is about, where there is one.
         """
@@ -75,6 +77,14 @@ class Store(Protocol):
 
     def read(self, query: Callable[[Books], T]) -> "asyncio.Future[T]":
         """Run `query` on a snapshot of what is committed. It must not write."""
+        ...
+
+
+class Usual(Protocol):
+    """A unit of work that may be as usual: then it is done in a way that can't fail half-way. Known by its method."""
+
+    def at_once(self, books: Books) -> Any:
+        """Do it where it is as usual, without a statement to the database. None: nothing was done, call the unit."""
         ...
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from forecourt.csms import (
     authorization,
     certificates,
@@ -22,6 +24,7 @@ from forecourt.csms import (
     reservations,
     security,
     transactions,
+    usual_readings,
     vendors,
     wishes,
 )
@@ -140,16 +143,29 @@ def may_say(registration: RegistrationStatus, call: Notice | StationRequest) -> 
     return all(type(event) in allowed for event in call.events)
 
 
-def unit_of(
-    context: Context, station: ConnectedStation, call: Notice | StationRequest, at: datetime
-) -> Callable[[Books], NoticeAnswer | StationRequestAnswer]:
+class Taking(msgspec.Struct, frozen=True, gc=False):
     """The unit of work that takes in one message, which came `at`; its answer is due when that is committed."""
-    settings = context.settings
 
-    def unit(books: Books) -> NoticeAnswer | StationRequestAnswer:
+    context: Context
+    station: ConnectedStation
+    call: Notice | StationRequest
+    at: datetime
+
+    def at_once(self, books: Books) -> Acknowledged | None:
+        """See `ports.Usual`."""
+        call = self.call
+        if type(call) is Notice and call.sequence is None and len(call.events) == 1:
+            event = call.events[0]
+            if type(event) is MeterSampled:
+                return usual_readings.take(books, self.context.settings, self.station, event, self.at)
+        return None
+
+    def __call__(self, books: Books) -> NoticeAnswer | StationRequestAnswer:
+        """All of it, whatever it is."""
+        context, station, call, at = self.context, self.station, self.call, self.at
         work = Work(
             books,
-            settings,
+            context.settings,
             station,
             at,
             authority=context.authority,
@@ -160,8 +176,6 @@ def unit_of(
         if isinstance(call, Notice):
             return _take_notice(work, call)
         return ANSWERERS[type(call)](work, call)
-
-    return unit
 
 
 async def take(
@@ -175,7 +189,7 @@ async def take(
     if contracts.goes_outside(call):
         assert not isinstance(call, Notice)
         return await contracts.answered(context, station, call)
-    return await context.store.write(unit_of(context, station, call, context.clock.now().at))
+    return await context.store.write(Taking(context, station, call, context.clock.now().at))
 
 
 def _drift_s(notice: Notice, now: datetime) -> float | None:

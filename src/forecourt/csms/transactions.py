@@ -17,7 +17,7 @@ import msgspec
 from forecourt.csms import authorization, billing, connectors, endings, published
 from forecourt.csms.errors import NotFound
 from forecourt.csms.kept_transactions import keep
-from forecourt.csms.metering import register_wh, rejudged, take_readings, takes_usual_reading
+from forecourt.csms.metering import register_wh, rejudged, take_readings
 from forecourt.csms.paging import page_of, page_start
 from forecourt.csms.ports import Books, Context
 from forecourt.csms.records import Page, Reading, Transaction, TransactionState
@@ -111,8 +111,6 @@ def meter_sampled(work: Work, event: MeterSampled, sequence: Sequence | None) ->
         take_readings(work, None, event.evse_id, event.meter_values)
         return
     before = _find(work, event.transaction_id)
-    if before is not None and sequence is None and takes_usual_reading(work, before, event):
-        return
     known = before or _orphan(work, event.transaction_id, event.evse_id)
     if known is None:
         take_readings(work, None, event.evse_id, event.meter_values, event.transaction_id)

@@ -195,7 +195,7 @@ class CsmsSession:
             return False
         self._busy = True
         self._context.store.submit(
-            router.unit_of(self._context, self._station, heard.call, now.at),
+            router.Taking(self._context, self._station, heard.call, now.at),
             partial(self._taken_at_once, heard, time.perf_counter()),
             self._station.number,
         )
@@ -272,7 +272,7 @@ class CsmsSession:
                 taking = self._server.run(router.take(self._context, self._station, call))
                 taking.add_done_callback(partial(_tell, done))
             else:
-                unit = router.unit_of(self._context, self._station, call, at)
+                unit = router.Taking(self._context, self._station, call, at)
                 self._context.store.submit(unit, done, self._station.number)
         if not self._reading and not self._over and len(self._inbox) * 2 <= self._context.settings.inbox:
             self._reading = True

@@ -11,8 +11,9 @@ from forecourt.store.billing import SqlMoneyBooks
 from forecourt.store.charging import SqlChargingBooks
 from forecourt.store.commands import SqlCommandBooks
 from forecourt.store.engines import prove_writable
+from forecourt.store.events import SqlEventBooks
 from forecourt.store.groups import SqlGroupBooks
-from forecourt.store.log import SqlEventBooks, SqlLogBooks
+from forecourt.store.log import SqlLogBooks
 from forecourt.store.people import SqlPeopleBooks
 from forecourt.store.processes import SqlProcessBooks
 from forecourt.store.resources import SqlResourceBooks

@@ -1,22 +1,19 @@
-"""Message history, violations, the event log, in SQL. See `csms.book_ports.LogBooks` and `EventBooks`.
+"""Message history and violations in SQL. See `csms.book_ports.LogBooks`.
 
 Guarantees
-* Frames and events are gathered and written in one statement per batch, before the commit.
-* Event ids ascend in the order of commits, so that nobody who has seen an id can have missed a smaller one.
+* Frames are gathered and written in one statement per batch, before the commit.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
     LargeBinary,
     Select,
     Text,
-    bindparam,
     cast,
     delete,
     func,
@@ -26,26 +23,21 @@ from sqlalchemy import (
     update,
 )
 
-from forecourt.csms.records import Direction, Event, MessageFilter, OcppMessage, Violation
+from forecourt.csms.records import Direction, MessageFilter, OcppMessage, Violation
 from forecourt.store.bulk import NewRows
 from forecourt.store.engines import is_postgresql
 from forecourt.store.rows import Shape, within
-from forecourt.store.sequences import next_number
-from forecourt.store.tables import events, messages, stations, violations
+from forecourt.store.tables import messages, stations, violations
 
 _MESSAGE: Final = Shape(OcppMessage, messages)
 _VIOLATION: Final = Shape(Violation, violations)
 _MESSAGES: Final = NewRows(
     messages, ("organisation_id", "station_number", "at", "direction", "action", "message_id", "frame")
 )
-_EVENTS: Final = NewRows(events, ("id", "organisation_id", "type", "at", "station_id", "body"))
 _NEAR: Final = 100_000
 """How many frames, of all stations, may lie between a call and its answer."""
 _ANSWERED_WITHIN: Final = timedelta(minutes=10)
 """Some stations begin their message ids anew after each start: what is farther away is another exchange."""
-_ENCODER: Final = msgspec.json.Encoder()
-_NEWEST: Final = select(func.max(events.c.id))
-_AFTER: Final = events.select().where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
 
 
 class SqlLogBooks:
@@ -198,71 +190,3 @@ def _holds(text: str, *, postgresql: bool) -> ColumnElement[bool]:
         )
         return func.strpos(func.lower(frame), func.lower(sought)) > 0
     return func.instr(func.lower(cast(messages.c.frame, Text)), func.lower(text)) > 0
-
-
-class SqlEventBooks:
-    """See `csms.book_ports.EventBooks`."""
-
-    def __init__(self, connection: Connection, unlogged: frozenset[str]) -> None:
-        self._connection = connection
-        self._unlogged = unlogged
-        self.pending: list[tuple[int, str, datetime, str | None, bytes]] = []
-
-    def append(
-        self, organisation_id: int, event_type: str, at: datetime, station_id: str | None, body: msgspec.Struct
-    ) -> None:
-        """Tell it, once this is committed."""
-        self.pending.append((organisation_id, event_type, at, station_id, _ENCODER.encode(body)))
-
-    def take(self) -> list[Event]:
-        """Give the events their ids and write them; those to publish after the commit."""
-        pending, self.pending = self.pending, []
-        unlogged = self._unlogged
-        logged = sum([row[1] not in unlogged for row in pending])
-        event_id = 0
-        if logged:
-            event_id = next_number(self._connection, "event", logged, in_order=True) - logged
-        told, rows = [], []
-        for row in pending:
-            organisation_id, event_type, at, station_id, body = row
-            if event_type in unlogged:
-                own_id = 0
-            else:
-                own_id = event_id = event_id + 1
-                rows.append((event_id, *row))
-            told.append(
-                Event(
-                    id=own_id,
-                    organisation_id=organisation_id,
-                    type=event_type,
-                    at=at,
-                    station_id=station_id,
-                    body=msgspec.Raw(body),
-                )
-            )
-        if rows:
-            _EVENTS.insert(self._connection, rows)
-        return told
-
-    def after(self, event_id: int, limit: int) -> list[Event]:
-        """Ascending by id."""
-        rows = self._connection.execute(_AFTER, {"after": event_id, "most": limit})
-        return [
-            Event(
-                id=row.id,
-                organisation_id=row.organisation_id,
-                type=row.type,
-                at=row.at,
-                station_id=row.station_id,
-                body=msgspec.Raw(row.body),
-            )
-            for row in rows
-        ]
-
-    def newest(self) -> int:
-        """The highest id; 0: none."""
-        return self._connection.execute(_NEWEST).scalar_one() or 0
-
-    def forget(self, before: datetime) -> int:
-        """Gives how many there were."""
-        return self._connection.execute(delete(events).where(events.c.at < before)).rowcount

@@ -30,7 +30,7 @@ from forecourt.store.books import SqlBooks
 from forecourt.store.engines import Passing, make_engine, passing, why
 from forecourt.store.lanes import MOST, Lanes
 from forecourt.store.migrate import upgrade
-from forecourt.store.writer import PATIENCE_S, Job, Outcome, Writer
+from forecourt.store.writer import PATIENCE_S, Job, Writer
 
 log = logging.getLogger(__name__)
 
@@ -158,17 +158,17 @@ class SqlStore:
             self._in_hand = jobs
             self._measures.waiting_units = self._jobs.waiting
             if jobs:
-                self._hand_out(*writer.write(jobs))
+                self._hand_out(jobs, writer.write(jobs))
             elif writer.is_behind:
                 writer.write(())
         if writer.is_behind:
             writer.write(())
 
-    def _hand_out(self, outcomes: list[Outcome], events: list[Event]) -> None:
+    def _hand_out(self, jobs: list[Job], events: list[Event]) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._resolve, outcomes, events)
+            self._loop.call_soon_threadsafe(self._resolve, jobs, events)
         except RuntimeError:
-            log.warning("the event loop is gone: nobody hears of %d committed units", len(outcomes))
+            log.warning("the event loop is gone: nobody hears of %d committed units", len(jobs))
 
     # On the loop's thread
 
@@ -176,14 +176,16 @@ class SqlStore:
         self._failed = True
         self._in_hand += self._jobs.take_all()
         lost = StoreUnavailable("the books can't be written any more")
-        self._resolve([Outcome(job.done, None, lost) for job in self._in_hand], [])
+        for job in self._in_hand:
+            job.result, job.error = None, lost
+        self._resolve(self._in_hand, [])
 
-    def _resolve(self, outcomes: list[Outcome], events: list[Event]) -> None:
+    def _resolve(self, jobs: list[Job], events: list[Event]) -> None:
         if events:
             self._publish(events)
-        for done, result, error in outcomes:
+        for job in jobs:
             try:
-                done(result, error)
+                job.done(job.result, job.error)
             except Exception:
                 log.exception("what follows a commit has failed")
 

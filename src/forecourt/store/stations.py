@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
 from forecourt.csms.records import Connector, ConnectorView, DesiredVariable, Location, ReportedVariable, Station
+from forecourt.csms.running import RunningPower
 from forecourt.domain.station import BootReason, RegistrationStatus, StationIdentity
 from forecourt.domain.variable import VariableReading, VariableRef
 from forecourt.store.bulk import Updates, Upserts
@@ -341,6 +342,19 @@ class SqlStationBooks:
         )
         order = (connectors.c.station_number, connectors.c.evse_id, connectors.c.connector_id)
         return _CONNECTOR.all(self._connection, query.order_by(*order))
+
+    def known(self, number: int, evse_id: int, connector_id: int) -> Connector | None:
+        """One that is in mind."""
+        return self.kept.get((number, evse_id, connector_id))
+
+    def stands(self, connector: Connector) -> bool:
+        """Whether nothing has changed it since."""
+        return self.kept.peek((connector.station_number, connector.evse_id, connector.connector_id)) is connector
+
+    def owe(self, power: RunningPower) -> None:
+        """From now on `power` knows what its connector is."""
+        connector = power.record
+        self.kept.owe((connector.station_number, connector.evse_id, connector.connector_id), power)
 
     def save_connector(self, connector: Connector, *, metered: bool = False) -> None:
         """Insert, or replace the one of the same place."""

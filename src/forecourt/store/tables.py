@@ -248,10 +248,9 @@ readings: Final = Table(
     Column("suspect", Text),
     Column("received_at", Instant, nullable=False),
     Index(None, "transaction_number", sqlite_where=text("transaction_number IS NOT NULL")),
-    sqlite_with_rowid=False,
 )
-"""A station's readings lie together in the order of time; `digest` (of where and what was sampled) keeps a repeated
-one single, and two different ones of the same instant apart."""
+"""In the order in which they came (docs/adr/0008-readings-in-the-order-they-came.md). `digest` (of where and what was
+sampled) keeps a repeated one single, and two different ones of the same instant apart."""
 
 commands: Final = Table(
     "commands",
@@ -337,6 +336,8 @@ events: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Index(None, "at"),
 )
+"""The event log. Where one commit tells several they are one row: of the type `store.events.BATCH`, with the id of the
+last, and all of them in its body."""
 
 api_keys: Final = Table(
     "api_keys",

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, or_, select, update
 
 from forecourt.csms.records import Reading, Transaction, TransactionState
+from forecourt.csms.running import RunningMeter
 from forecourt.domain.token import IdToken
 from forecourt.store.bulk import NewRows, Updates
 from forecourt.store.kept import MOST_KEPT, Kept
@@ -51,13 +52,16 @@ def _digest(reading: Reading, samples: bytes) -> int:
     """Tells readings of one station and instant apart: by the transaction where there is one (its EVSE may be known
     later only), else by the EVSE, and by what was sampled (`samples`, as it is kept)."""
     place = reading.transaction_number or reading.reported_transaction_id or -reading.evse_id
-    return int.from_bytes(blake2b(b"%b %b" % (str(place).encode(), samples), digest_size=8).digest(), signed=True)
+    said = b"%d %b" % (place, samples) if type(place) is int else b"%b %b" % (str(place).encode(), samples)
+    return int.from_bytes(blake2b(said, digest_size=8).digest(), signed=True)
 
 
 def _row(reading: Reading) -> tuple[Any, ...]:
     samples = _ENCODER.encode(reading.samples)
-    row = _READING.row(reading)
-    return (*row[:_SAMPLES], samples.decode(), *row[_SAMPLES + 1 :], _digest(reading, samples))
+    row = list(_READING.row(reading))
+    row[_SAMPLES] = samples.decode()
+    row.append(_digest(reading, samples))
+    return tuple(row)
 
 
 @cache
@@ -78,6 +82,7 @@ class SqlTransactionBooks:
         self.kept: Kept[int, Transaction] = Kept()
         self.numbers: Kept[tuple[int, str], int] = Kept()
         self._by_id: dict[tuple[int, str], int] = {}
+        self._meters: dict[tuple[int, str], RunningMeter] = {}
         self._running: dict[int, set[int]] = {}
         """By station: numbers of its transactions that run, and were written here."""
         self.flushes = 0
@@ -116,6 +121,29 @@ class SqlTransactionBooks:
         if remembered is not None and remembered in self.kept:
             return self.kept[remembered]
         return self._learnt(_BY_WIRE_ID, {"station": station_number, "key": transaction_id})
+
+    def known(self, station_number: int, transaction_id: str) -> Transaction | None:
+        """One that is in mind."""
+        key = (station_number, transaction_id)
+        number = self.numbers.get(key) or self._by_id.get(key)
+        return None if number is None else self.kept.get(number)
+
+    def run(self, meter: RunningMeter) -> None:
+        """Have it at hand."""
+        transaction = meter.record
+        if transaction.transaction_id is not None:
+            if len(self._meters) > MOST_KEPT:
+                self._meters.clear()
+            self._meters[transaction.station_number, transaction.transaction_id] = meter
+
+    def meter(self, station_number: int, transaction_id: str) -> RunningMeter | None:
+        """What is at hand, if its record stands."""
+        meter = self._meters.get((station_number, transaction_id))
+        return None if meter is None or self.kept.peek(meter.record.number) is not meter.record else meter
+
+    def owe(self, meter: RunningMeter) -> None:
+        """From now on `meter` knows what its transaction is."""
+        self.kept.owe(meter.record.number, meter)
 
     def by_start_key(self, station_number: int, start_key: str) -> Transaction | None:
         """By what its start said."""
@@ -217,6 +245,7 @@ class SqlTransactionBooks:
                 over.append(number)
                 if transaction.transaction_id is not None:
                     ids.append((transaction.station_number, transaction.transaction_id))
+                    self._meters.pop(ids[-1], None)
         if version is not None:
             if len(self._by_id) > MOST_KEPT:
                 self._by_id.clear()
@@ -262,9 +291,9 @@ class SqlTransactionBooks:
         query = select(func.count()).where(transactions.c.organisation_id == organisation_id, _ACTIVE)
         return int(self._connection.execute(query).scalar_one())
 
-    def add_readings(self, readings: Sequence[Reading]) -> None:
-        """Keep them, with the rest of the batch."""
-        self.pending.extend(readings)
+    def add_reading(self, reading: Reading) -> None:
+        """Keep it, with the rest of the batch."""
+        self.pending.append(reading)
 
     def flush(self, *, whole: bool = True) -> None:
         """Write what was left for the end of the batch; not `whole`: but for what may be written later."""

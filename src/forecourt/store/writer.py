@@ -8,14 +8,16 @@ Guarantees
 * A unit is never committed twice. Where a connection broke during a commit, PostgreSQL is asked what became of it.
 * What was committed is known (`Kept`) while nobody else writes: on SQLite; on PostgreSQL, where the rows are found to
   be those that were written here. On SQLite, under load, what follows from readings is written every half second
-  (`catching_up`), and not with every batch.
+  (`catching_up`), and not with every batch; less often where that would take
+  more than a tenth of its time.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -36,26 +38,23 @@ _VERSION_BITS: Final = 0xFFFFFFFF
 _FEW: Final = 64
 """Units in a batch: below, everything is written at once."""
 _SOON_S: Final = 0.5
+_LATEST_S: Final = 5.0
+_PAUSES: Final = 10.0
+"""What is put off takes at most so small a part of the writer's time, or waits for `_LATEST_S`."""
 
 _TRANSACTION_ID: Final = text("SELECT CAST(pg_current_xact_id() AS text)")
 _BECAME: Final = text("SELECT pg_xact_status(CAST(:id AS xid8))")
 
 
-class Job(NamedTuple):
-    """A unit of work, and who waits for it."""
+class Job(msgspec.Struct, gc=False):
+    """A unit of work, who waits for it, and what became of it."""
 
     unit: Callable[[Books], Any]
     done: Done
     station: int | None = None
     """The number of the station that it is about."""
-
-
-class Outcome(NamedTuple):
-    """What became of a job."""
-
-    done: Done
-    result: Any
-    error: BaseException | None
+    result: Any = None
+    error: BaseException | None = None
 
 
 class Writer:
@@ -76,7 +75,7 @@ class Writer:
         self._connection: Connection | None = None
         self._books: SqlBooks | None = None
         self._savepoint: _Savepoint
-        self._whole_s = 0.0
+        self._next_whole_s = 0.0
         self._marked = False
 
     def close(self) -> None:
@@ -96,24 +95,19 @@ class Writer:
             self._savepoint = _Savepoint(self._connection)
         return self._connection
 
-    def write(self, jobs: Sequence[Job]) -> tuple[list[Outcome], list[Event]]:
-        """Run `jobs` and commit; what became of each, and what is to be told."""
+    def write(self, jobs: Sequence[Job]) -> list[Event]:
+        """Run `jobs` and commit, and note with each what became of it; gives what is to be told."""
         try:
             return self._patiently(jobs)
         except (SQLAlchemyError, _BatchFailed) as error:
             if len(jobs) == 1:
                 self._measures.failed_units += 1
-                return [Outcome(jobs[0].done, None, _translated(_cause(error)))], []
+                jobs[0].error = _translated(_cause(error))
+                return []
             log.warning("a commit of %d units failed, they are tried one by one: %s", len(jobs), error)
-        outcomes: list[Outcome] = []
-        events: list[Event] = []
-        for job in jobs:
-            own, told = self.write([job])
-            outcomes += own
-            events += told
-        return outcomes, events
+        return [event for job in jobs for event in self.write([job])]
 
-    def _patiently(self, jobs: Sequence[Job]) -> tuple[list[Outcome], list[Event]]:
+    def _patiently(self, jobs: Sequence[Job]) -> list[Event]:
         until_s = time.monotonic() + self._patience_s
         tries = conflicts = 0
         while True:
@@ -134,12 +128,12 @@ class Writer:
                 time.sleep(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)])
                 tries += 1
 
-    def _once(self, jobs: Sequence[Job], until_s: float) -> tuple[list[Outcome], list[Event]]:
+    def _once(self, jobs: Sequence[Job], until_s: float) -> list[Event]:
         begun_s = time.perf_counter()
         connection = self.connection()
         fresh = self._books is None
         books = self._books = self._books or SqlBooks(connection, self._unlogged)
-        whole = self._shared or len(jobs) < _FEW or begun_s - self._whole_s > _SOON_S
+        whole = self._shared or len(jobs) < _FEW or begun_s >= self._next_whole_s
         transaction = connection.begin()
         try:
             if fresh and not self._shared:
@@ -149,7 +143,11 @@ class Writer:
                 stations = {job.station for job in jobs if job.station is not None}
                 if stations:
                     books.prove(stations)
-            outcomes = [self._run(job, books) for job in jobs]
+            for job in jobs:
+                job.result = job.error = None
+                if not self._run_at_once(job, books):
+                    self._run(job, books)
+            run_s = time.perf_counter()
             events = books.flush(whole=whole)
             marked = books.is_behind
             if marked is not self._marked:
@@ -168,18 +166,31 @@ class Writer:
                 raise
         self._marked = marked
         if whole:
-            self._whole_s = begun_s
+            took_s = time.perf_counter() - run_s
+            self._next_whole_s = begun_s + min(_LATEST_S, max(_SOON_S, _PAUSES * took_s))
         version = None if transaction_id is None else int(transaction_id) & _VERSION_BITS
         books.committed(keep=not self._shared, version=version)
         self._measures.batch_units.observe(len(jobs))
         self._measures.commit_s.observe(time.perf_counter() - begun_s)
-        return outcomes, events
+        return events
 
-    def _run(self, job: Job, books: SqlBooks) -> Outcome:
+    @staticmethod
+    def _run_at_once(job: Job, books: SqlBooks) -> bool:
+        """Whether it was as usual (`ports.Usual`)."""
+        at_once: Callable[[Books], Any] | None = getattr(job.unit, "at_once", None)
+        if at_once is None:
+            return False
+        try:
+            job.result = at_once(books)
+        except Exception:
+            log.exception("a unit has failed to be as usual")
+        return job.result is not None
+
+    def _run(self, job: Job, books: SqlBooks) -> None:
         mark = books.mark()
         self._savepoint.arm()
         try:
-            result = job.unit(books)
+            job.result = job.unit(books)
         except Exception as error:
             # After an error of its own PostgreSQL does nothing more in a transaction that has no savepoint.
             broken = isinstance(error, DBAPIError) and self._shared and not self._savepoint.is_open
@@ -188,9 +199,9 @@ class Writer:
             self._savepoint.undo()
             if not books.back_to(mark):
                 raise _BatchFailed from error
-            return Outcome(job.done, None, _translated(error))
+            job.error = _translated(error)
+            return
         self._savepoint.done()
-        return Outcome(job.done, result, None)
 
     def _was_committed(self, transaction_id: str, until_s: float) -> bool:
         """What became of a commit whose answer was lost; asked on a connection of its own."""
