@@ -33,6 +33,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     sourcemap: false,
+    license: { fileName: "licenses.md" },
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 600,
     rollupOptions: { input: ["index.html", "driver.html"].map((page) => resolve(import.meta.dirname, page)) },

@@ -83,18 +83,29 @@ async def test_lists_are_imported(house: House, tmp_path: Path) -> None:
     stations.write_text(
         "charge_box_id,description,registration_status,auth_password\nCP1,Yard,,\nCP2,,Rejected,$2a$10$x\n"
     )
-    assert (await run(house, "tokens", "import", str(tokens))).stdout == "2 tokens entered\n"
+    looked = await run(house, "tokens", "import", str(tokens), "--dry-run")
+    assert looked.stdout == "2 tokens would be entered, 0 of them replaced\n"
+    assert (await run(house, "tokens", "list")).stdout == "none\n"
+    for replaced in (0, 2):
+        done = await run(house, "tokens", "import", str(tokens))
+        assert done.stdout == f"2 tokens entered, {replaced} of them replaced\n"
     for entered in (2, 0):
         done = await run(house, "stations", "import", str(stations))
         assert done.stdout == f"{entered} of 2 stations entered\n"
-        assert ("CP2: its password is a hash" in done.stderr) == (entered == 2)
+        assert ("line 3: password is a hash" in done.stderr) == (entered == 2)
+        assert ("CP2: is there already" in done.stderr) == (entered == 0)
     kept = {one["id"]: one for one in (await house.get("/stations"))["items"]}
     assert {name: one["name"] for name, one in kept.items()} == {"CP1": "Yard", "CP2": None}
     assert {name: one["registration"] for name, one in kept.items()} == {"CP1": "Accepted", "CP2": "Rejected"}
     assert not kept["CP2"]["has_password"]
-    tokens.write_text("id_tag\nA\n\nA\n")
+    tokens.write_text("id_tag,standing\nA,\n\nA,\nB,no\n")
     wrong = await run(house, "tokens", "import", str(tokens))
-    assert (wrong.exit_code, "line 4" in wrong.stderr) == (Exit.USAGE, True)
+    assert (wrong.exit_code, "line 4: value" in wrong.stderr, "line 5: standing" in wrong.stderr) == (
+        Exit.USAGE, True, True
+    )  # fmt: skip
+    tokens.write_bytes(b"id_tag\n\xff\n")
+    unreadable = await run(house, "tokens", "import", str(tokens))
+    assert (unreadable.exit_code, "utf-8" in unreadable.stderr) == (Exit.USAGE, True)
 
 
 async def test_a_station_is_configured(house: House) -> None:

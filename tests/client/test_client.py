@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 import forecourt.client
-from forecourt.api import batches, events, locations, outcomes, sign_in, transactions, users
+from forecourt.api import batches, events, imports, locations, outcomes, sign_in, transactions, users
 from forecourt.api import stations as api_stations
 from forecourt.api import tokens as api_tokens
 from forecourt.client import (
@@ -32,7 +32,6 @@ from forecourt.client import (
 )
 from forecourt.client import commands as ask
 from forecourt.client.errors import error_of
-from forecourt.client.imports import ImportFailed, read_stations, read_tokens
 from forecourt.csms.command_records import CommandState
 from forecourt.domain.token import AuthorizationStatus
 from tests.api.houses import House, house
@@ -49,8 +48,10 @@ SHARED = {
     types.Event: events.EventResource,
     types.User: users.UserResource,
     types.Me: sign_in.MeResource,
+    types.Import: imports.ImportResource,
+    types.ImportNote: imports.ImportNote,
 }
-VERBATIM = {"request", "payload", "answer", "result", "body"}
+VERBATIM = {"notes", "request", "payload", "answer", "result", "body"}
 
 
 def key_of(made: House) -> str:
@@ -245,66 +246,3 @@ async def test_events_that_are_refused_are_an_error(house: House) -> None:
     async with client_of(house) as client:
         with pytest.raises(Invalid, match="no type of event"):
             await anext(client.events(types=("none",)))
-
-
-def test_lists_of_tokens() -> None:
-    ours = "value,standing,expires_at,group,note\nA,Blocked,2030-01-01T00:00:00+01:00,g,n\nB,,,,\n\n"
-    assert read_tokens(ours) == [
-        (
-            "A",
-            {
-                "group": "g",
-                "note": "n",
-                "expires_at": datetime(2029, 12, 31, 23, tzinfo=UTC),
-                "standing": AuthorizationStatus.BLOCKED,
-            },
-        ),
-        ("B", {"standing": AuthorizationStatus.ACCEPTED}),
-    ]
-    steve = (
-        '"ocpp_tag_pk";"id_tag";"parent_id_tag";"expiry_date";"max_active_transaction_count";"note"\n'
-        '1;"04AB";NULL;"2030-01-01 00:00:00";1;"Fleet; car 1"\n2;"04CD";"04AB";\\N;0;NULL\n'
-    )
-    assert read_tokens(steve) == [
-        (
-            "04AB",
-            {
-                "note": "Fleet; car 1",
-                "expires_at": datetime(2030, 1, 1, tzinfo=UTC),
-                "standing": AuthorizationStatus.ACCEPTED,
-            },
-        ),
-        ("04CD", {"group": "04AB", "standing": AuthorizationStatus.BLOCKED}),
-    ]
-
-
-def test_lists_of_stations() -> None:
-    steve = (
-        "charge_box_pk,charge_box_id,charge_point_vendor,description,auth_password\n1,CP 1,V,Yard,NULL\n2,CP2,V,,s\n"
-    )
-    assert read_stations(steve) == [("CP 1", {"name": "Yard"}), ("CP2", {"password": "s"})]
-    assert read_stations("\ufeffid\nA\n") == [("A", {})]
-    listed = "charge_box_id,registration_status,auth_password\nA,Rejected,$2a$10$abc\nB,pending,secret\n"
-    assert read_stations(listed) == [
-        ("A", {"registration": "Rejected", "password": None}),
-        ("B", {"registration": "Pending", "password": "secret"}),
-    ]
-    with pytest.raises(ImportFailed, match=r"line 2: 'no' is none of Accepted"):
-        read_stations("id,registration\nA,no\n")
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "line 1: a column is missing"),
-        ("note\nx\n", "line 1: a column is missing; one of value, id_tag"),
-        ("value,note\nA,\n,x\n", "line 3: value is empty"),
-        ("value\nA\nB\nA\n", "line 4: 'A' is in line 2 already"),
-        ("value,expiry_date\nA,soon\n", "line 2: 'soon' is no time"),
-        ("value,standing\nA,maybe\n", "line 2: 'maybe' is none of Accepted"),
-    ],
-)
-def test_a_list_that_cannot_be_says_where(text: str, complaint: str) -> None:
-    with pytest.raises(ImportFailed) as error:
-        read_tokens(text)
-    assert complaint in str(error.value)

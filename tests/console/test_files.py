@@ -37,6 +37,13 @@ def test_whatever_is_built_is_compressed_too() -> None:
             assert packed.stat().st_size < script.stat().st_size, packed.name
 
 
+def test_the_licenses_of_what_is_built_in_come_along() -> None:
+    _built()
+    text = (STATIC / "licenses.md").read_text(encoding="utf-8")
+    for name in ("react", "@mantine/core", "papaparse", "uplot"):
+        assert f"## {name} - " in text
+
+
 def test_every_text_has_its_german() -> None:
     german = _german()
     sources = {path: path.read_text(encoding="utf-8") for path in (SOURCE / "src").rglob("*.ts*")}

@@ -10,14 +10,13 @@ export const deMany = {
   "Enter them": "Eintragen",
   "File (CSV)": "Datei (CSV)",
   "From a list": "Aus einer Liste",
-  "Lines {lines} can't be: look at value, standing and time.":
-    "Die Zeilen {lines} gehen nicht: value, standing und Zeit prüfen.",
-  "There is no token in it: is there a column named value?": "Darin ist kein Token: Gibt es eine Spalte value?",
+  "Nothing is entered before this is mended:": "Nichts wird eingetragen, bevor das behoben ist:",
+  "and {n} more": "und {n} weitere",
+  "There is no token in it.": "Darin ist kein Token.",
   "Tokens from a list": "Token aus einer Liste",
   "{n} done": "{n} erledigt",
   "{n} done, {m} not": "{n} erledigt, {m} nicht",
-  "{n} tokens are entered; those that are there already are replaced.":
-    "{n} Token werden eingetragen; schon vorhandene werden ersetzt.",
+  "{n} tokens are entered, {m} of them replaced.": "{n} Token werden eingetragen, {m} davon ersetzt.",
   "Each ends what runs, then starts again. They are away for some minutes.":
     "Jede beendet, was läuft, und startet neu. Sie sind einige Minuten weg.",
   "Each shows that it is there, and gets the time; nothing else changes.":

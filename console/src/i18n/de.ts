@@ -193,7 +193,7 @@ export const de = {
   "No key": "Kein Schlüssel",
   "No message": "Keine Nachricht",
   "None of the newest is like that": "Keine der neuesten passt",
-  "None of the newest {n} is like that: look further back.": "Keine der neuesten {n} passt: weiter zurück suchen.",
+  "None of the newest is like that: look further back.": "Keine der neuesten passt: weiter zurück suchen.",
   Views: "Ansichten",
   "Filter first, then keep it here": "Erst filtern, dann hier merken",
   "Keep this view": "Diese Ansicht merken",

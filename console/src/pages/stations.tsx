@@ -226,7 +226,7 @@ export default function StationsPage() {
           </>
         )}
       </section>
-      <Enter opened={adding} close={close} />
+      {adding && <Enter close={close} />}
     </>
   );
 }

@@ -12,9 +12,6 @@ import { Empty, Pill } from "./basics";
 import { Between, instantOf, useFilters, Views } from "./filters";
 import { Pages, usePages } from "./more";
 
-/** How many frames the server looks through for one page of a search for text. */
-const READ_EACH = 20_000;
-
 type Frame = Schemas["OcppMessageResource"];
 
 /** A call with its answer; either may be missing. */
@@ -154,7 +151,7 @@ export default function Messages({ stationId }: { stationId?: string }) {
         none={
           <Empty title={t("No message")}>
             {found.hasNextPage
-              ? t("None of the newest {n} is like that: look further back.", { n: READ_EACH * (pages?.length ?? 1) })
+              ? t("None of the newest is like that: look further back.")
               : t("Every message is kept from the first connection on; or take the filter away.")}
           </Empty>
         }

@@ -1,15 +1,5 @@
 import { credentials, Refusal } from "../api/client";
 
-/** What a spreadsheet would take for a formula. */
-const FORMULA = /^[=+\-@\t\r]/;
-
-function cellOf(value: string | number | null | undefined): string {
-  if (value === null || value === undefined) return "";
-  if (typeof value === "number") return String(value);
-  const text = FORMULA.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
 function give(content: Blob, name: string) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(content);
@@ -18,13 +8,14 @@ function give(content: Blob, name: string) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** What is on the screen, as CSV (RFC 4180). */
-export function saveRows(
+/** What is on the screen, as CSV (RFC 4180); a text that a spreadsheet would take for a formula has an apostrophe. */
+export async function saveRows(
   name: string,
-  head: readonly string[],
-  rows: readonly (readonly (string | number | null | undefined)[])[],
+  fields: string[],
+  data: readonly (readonly (string | number | null | undefined)[])[],
 ) {
-  const text = [head, ...rows].map((row) => row.map(cellOf).join(",")).join("\r\n");
+  const { unparse } = await import("papaparse");
+  const text = unparse({ fields, data: [...data] }, { escapeFormulae: true });
   give(new Blob([`${text}\r\n`], { type: "text/csv;charset=utf-8" }), name);
 }
 

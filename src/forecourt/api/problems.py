@@ -66,14 +66,21 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(Exception):  # noqa: N818
-    """The API itself says no: `status`, and a sentence."""
+    """The API itself says no: `status`, and a sentence; what is wrong with which field, where it is about several."""
 
     def __init__(
-        self, status: HTTPStatus, detail: str, *, field: str | None = None, headers: dict[str, str] | None = None
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        field: str | None = None,
+        errors: tuple[FieldError, ...] = (),
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.field = field
+        self.errors = errors if field is None else (FieldError(field=field, message=detail),)
         self.headers = headers
 
 
@@ -135,9 +142,8 @@ def _answer(status: int, detail: str, *errors: FieldError, headers: dict[str, st
 
 
 def _refused(_request: Request[Any, Any, Any], error: Refused) -> Response[Problem]:
-    errors = () if error.field is None else (FieldError(field=error.field, message=str(error)),)
     detail = str(error) if error.field is None else f"{error.field} {error}"
-    return _answer(error.status, detail, *errors, headers=error.headers)
+    return _answer(error.status, detail, *error.errors, headers=error.headers)
 
 
 def _not_found(_request: Request[Any, Any, Any], error: NotFound) -> Response[Problem]:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import ssl
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -22,8 +22,8 @@ from rich.table import Table
 
 from forecourt.app.config import ConfigError, load
 from forecourt.app.running import Exit, fail
-from forecourt.client import ApiError, Client, Invalid, Unreachable
-from forecourt.client.types import Command
+from forecourt.client import ApiError, Client, Invalid, Operation, Unreachable
+from forecourt.client.types import Command, Import
 from forecourt.csms.command_records import CommandState
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
@@ -33,6 +33,7 @@ UrlOption = Annotated[
 ]
 KeyOption = Annotated[str | None, typer.Option("--key", envvar="FORECOURT_KEY", show_envvar=True, help="An API key.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, one line each, for programs.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Look at the list only, and say what would be entered.")]
 WaitOption = Annotated[float, typer.Option("--wait", min=0, max=60, help="Seconds to wait for the station's answer.")]
 
 
@@ -72,6 +73,23 @@ def connected(url: str | None, key: str | None) -> Iterator[Client]:
     except BrokenPipeError:
         # Whoever read has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def import_list(csms: Client, file: Path, wanted: Callable[..., Operation[Import]], *, dry_run: bool) -> Import:
+    """Have a list in CSV entered; each line that can't be is said, and ends the process."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        fail(f"{file}: {error}", Exit.USAGE)
+    try:
+        found = csms.do(wanted(text, dry_run=dry_run))
+    except Invalid as error:
+        for one in error.errors:
+            typer.echo(f"{file}: {one.field}: {one.message}", err=True)
+        fail(f"{file}: nothing was entered" if error.errors else str(error), Exit.USAGE)
+    for note in found.notes:
+        typer.echo(f"{file}: line {note.line}: {note.field} {note.message}", err=True)
+    return found
 
 
 def show(items: Iterable[Any], columns: Sequence[tuple[str, Any]], *, as_json: bool) -> None:

@@ -6,11 +6,10 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from forecourt.app.remote import JsonOption, KeyOption, UrlOption, connected, show, show_one
+from forecourt.app.remote import DryRunOption, JsonOption, KeyOption, UrlOption, connected, import_list, show, show_one
 from forecourt.app.running import Exit, fail
 from forecourt.client import Conflict, details
 from forecourt.client import stations as ops
-from forecourt.client.imports import ImportFailed, read_stations
 from forecourt.client.types import Station
 from forecourt.csms.records import Configuration
 from forecourt.domain.variable import VariableRef
@@ -90,30 +89,16 @@ def show_station(
 
 def import_stations(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", exists=True, dir_okay=False)],
+    dry_run: DryRunOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
     """Enter the stations of a CSV list, ours or SteVe's charge_box. Those that are there already stay as they are."""
-    try:
-        rows = read_stations(file.read_text(encoding="utf-8"))
-    except (ImportFailed, UnicodeDecodeError) as error:
-        fail(f"{file}: {error}", Exit.USAGE)
-    entered = 0
     with connected(url, key) as csms:
-        for station_id, fields in rows:
-            hashed = fields.get("password", "") is None
-            password = fields.pop("password", None)
-            try:
-                csms.do(ops.create_station(station_id, **fields))
-            except Conflict as error:
-                typer.echo(f"{station_id}: {error}", err=True)
-                continue
-            if password is not None:
-                csms.do(ops.set_password(station_id, password))
-            if hashed:
-                typer.echo(f"{station_id}: its password is a hash, which nobody can show: set another one", err=True)
-            entered += 1
-    typer.echo(f"{entered} of {len(rows)} stations entered")
+        found = import_list(csms, file, ops.import_stations, dry_run=dry_run)
+    for station_id in found.known:
+        typer.echo(f"{station_id}: is there already, and stays as it is", err=True)
+    typer.echo(f"{found.entered} of {found.rows} stations {'would be ' if dry_run else ''}entered")
 
 
 def configuration(

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from forecourt.app.remote import JsonOption, KeyOption, UrlOption, connected, show, show_one
-from forecourt.app.running import Exit, fail
+from forecourt.app.remote import DryRunOption, JsonOption, KeyOption, UrlOption, connected, import_list, show, show_one
 from forecourt.client import tokens as ops
-from forecourt.client.imports import ImportFailed, read_tokens
 from forecourt.domain.token import AuthorizationStatus
 
 _COLUMNS: Final[tuple[tuple[str, Any], ...]] = (
@@ -59,18 +57,15 @@ def remove_token(value: ValueArgument, url: UrlOption = None, key: KeyOption = N
 
 def import_tokens(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", exists=True, dir_okay=False)],
+    dry_run: DryRunOption = False,
     url: UrlOption = None,
     key: KeyOption = None,
 ) -> None:
     """Enter the tokens of a CSV list, ours or SteVe's ocpp_tag; those that are there are replaced."""
-    try:
-        rows = read_tokens(file.read_text(encoding="utf-8"))
-    except (ImportFailed, UnicodeDecodeError) as error:
-        fail(f"{file}: {error}", Exit.USAGE)
     with connected(url, key) as csms:
-        for value, fields in rows:
-            csms.do(ops.put_token(value, **fields))
-    typer.echo(f"{len(rows)} tokens entered")
+        found = import_list(csms, file, ops.import_tokens, dry_run=dry_run)
+    would = "would be " if dry_run else ""
+    typer.echo(f"{found.entered} tokens {would}entered, {len(found.known)} of them replaced")
 
 
 TASKS: Final = {"list": command, "put": put_token, "remove": remove_token, "import": import_tokens}

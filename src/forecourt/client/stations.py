@@ -3,7 +3,7 @@
 from typing import Any
 
 from forecourt.client.operations import Listing, Operation, change, get, given, listing
-from forecourt.client.types import Connector, Location, Me, Station
+from forecourt.client.types import Connector, Import, Location, Me, Station
 from forecourt.domain.station import RegistrationStatus
 
 
@@ -42,6 +42,11 @@ def create_station(
         security_profile=security_profile,
     )
     return change("POST", Station, "stations", body=body)
+
+
+def import_stations(csv: str, *, dry_run: bool = False) -> Operation[Import]:
+    """Enter the stations of a list that aren't there yet; Invalid names each line that can't be."""
+    return change("POST", Import, "imports", "stations", body={"csv": csv, "dry_run": dry_run})
 
 
 def update_station(station_id: str, **fields: Any) -> Operation[Station]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from forecourt.client.operations import Listing, Operation, change, get, given, listing
-from forecourt.client.types import Token, Transaction
+from forecourt.client.types import Import, Token, Transaction
 from forecourt.csms.records import TransactionState
 
 
@@ -38,6 +38,11 @@ def put_token(
 def remove_token(value: str) -> Operation[None]:
     """Take a token out."""
     return change("DELETE", type(None), "tokens", value)
+
+
+def import_tokens(csv: str, *, dry_run: bool = False) -> Operation[Import]:
+    """Enter tokens from a list, replacing those that are there; Invalid names each line that can't be."""
+    return change("POST", Import, "imports", "tokens", body={"csv": csv, "dry_run": dry_run})
 
 
 def list_transactions(

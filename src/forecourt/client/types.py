@@ -198,3 +198,21 @@ class Me(Answer, frozen=True, kw_only=True):
     role: Role | None
     scopes: tuple[str, ...]
     location_ids: tuple[int, ...] | None
+
+
+class ImportNote(Answer, frozen=True, kw_only=True):
+    """Something of a line that was passed over."""
+
+    line: int
+    field: str
+    message: str
+
+
+class Import(Answer, frozen=True, kw_only=True):
+    """What came of a list."""
+
+    dry_run: bool
+    rows: int
+    entered: int
+    known: tuple[str, ...]
+    notes: tuple[ImportNote, ...]

@@ -80,17 +80,8 @@ class TokenFields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def put_token(context: Context, value: str, fields: TokenFields) -> Token:
-    """Enter a token, or replace what is entered under that value.
-
-    Raises:
-        Invalid: the value is empty or too long, or the priority out of its range.
-    """
-    if not 0 < len(value) <= LONGEST_VALUE:
-        raise Invalid("value", f"must have 1 to {LONGEST_VALUE} characters")
-    if not -9 <= fields.charging_priority <= 9:
-        raise Invalid("charging_priority", "must be from -9 to 9")
-    if fields.expires_at is not None and fields.expires_at.tzinfo is None:
-        raise Invalid("expires_at", "must have a time zone")
+    """Enter a token, or replace what is entered under that value. Raises Invalid, see `check_token`."""
+    check_token(value, fields)
     now = context.clock.now().at
     columns = msgspec.structs.asdict(fields)
 
@@ -100,6 +91,16 @@ async def put_token(context: Context, value: str, fields: TokenFields) -> Token:
         return token
 
     return await context.store.write(store)
+
+
+def check_token(value: str, fields: TokenFields) -> None:
+    """Raises Invalid: the value is empty or too long, the priority out of its range, or the expiry without a zone."""
+    if not 0 < len(value) <= LONGEST_VALUE:
+        raise Invalid("value", f"must have 1 to {LONGEST_VALUE} characters")
+    if not -9 <= fields.charging_priority <= 9:
+        raise Invalid("charging_priority", "must be from -9 to 9")
+    if fields.expires_at is not None and fields.expires_at.tzinfo is None:
+        raise Invalid("expires_at", "must have a time zone")
 
 
 async def get_token(context: Context, value: str) -> Token:

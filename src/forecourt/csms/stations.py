@@ -73,20 +73,35 @@ async def create_station(context: Context, station_id: str, fields: StationField
         Conflict: there is a station of that identity.
         Invalid: a field.
     """
-    if not 0 < len(station_id) <= LONGEST_IDENTITY or not station_id.isprintable():
-        raise Invalid("id", f"must have 1 to {LONGEST_IDENTITY} printable characters")
+    check_identity(station_id)
     now = context.clock.now().at
 
     def store(books: Books) -> Station:
-        if books.stations.by_identity(station_id) is not None:
+        station = add_station(books, context, station_id, fields, now)
+        if station is None:
             raise Conflict(f"there is a station {station_id!r} already")
-        _check(books, context, msgspec.structs.asdict(fields))
-        station = books.stations.add(context.organisation_id, station_id, fields.registration, now)
-        columns = msgspec.structs.asdict(fields)
-        books.stations.change(station.number, **columns)
-        return msgspec.structs.replace(station, **columns)
+        return station
 
     return await context.store.write(store)
+
+
+def add_station(
+    books: Books, context: Context, station_id: str, fields: StationFields, now: datetime
+) -> Station | None:
+    """Enter one whose identity was checked (`check_identity`); None: it is there already. Raises Invalid."""
+    if books.stations.by_identity(station_id) is not None:
+        return None
+    columns = msgspec.structs.asdict(fields)
+    _check(books, context, columns)
+    station = books.stations.add(context.organisation_id, station_id, fields.registration, now)
+    books.stations.change(station.number, **columns)
+    return msgspec.structs.replace(station, **columns)
+
+
+def check_identity(station_id: str) -> None:
+    """Raises Invalid."""
+    if not 0 < len(station_id) <= LONGEST_IDENTITY or not station_id.isprintable():
+        raise Invalid("id", f"must have 1 to {LONGEST_IDENTITY} printable characters")
 
 
 async def update_station(context: Context, station_id: str, changes: StationChanges) -> Station:
@@ -177,11 +192,8 @@ async def list_connectors(context: Context, station_id: str) -> tuple[Connector,
 
 async def set_password(context: Context, station_id: str, password: str | None) -> None:
     """What the station must show from its next connection on; None: nothing. Raises NotFound, Invalid."""
-    shortest = context.settings.shortest_password
-    if password is not None and len(octets_of(password.encode())) < shortest:
-        raise Invalid(
-            "password", f"must have at least {shortest} octets, or twice as many hexadecimal digits from 32 on"
-        )
+    if password is not None:
+        check_password(context, password)
     hashed = None if password is None else await asyncio.to_thread(hash_password, password.encode())
 
     def store(books: Books) -> None:
@@ -189,6 +201,15 @@ async def set_password(context: Context, station_id: str, password: str | None) 
         books.stations.set_password_hash(station.number, hashed)
 
     await context.store.write(store)
+
+
+def check_password(context: Context, password: str) -> None:
+    """Raises Invalid."""
+    shortest = context.settings.shortest_password
+    if len(octets_of(password.encode())) < shortest:
+        raise Invalid(
+            "password", f"must have at least {shortest} octets, or twice as many hexadecimal digits from 32 on"
+        )
 
 
 def octets_of(password: bytes) -> bytes:

@@ -1,14 +1,15 @@
-import { Button, Group, NumberInput, Select, Stack, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { api, asked, type Schemas } from "../../api/client";
 import { useFormat } from "../../i18n/format";
 import { type Text, useText } from "../../i18n/text";
 import { fleet } from "../../live/fleet";
-import { Dialog } from "../../parts/dialog";
 import { useDeed } from "../../parts/outcome";
+import { Sheet } from "../../parts/sheet";
 import { useViewer } from "../../session";
 import { useLocations } from "../overview";
+import { LocationField, SecurityProfileField } from "./fields";
 
 type Station = Schemas["StationResource"];
 
@@ -105,15 +106,13 @@ function Edit({ station, close }: { station: Station; close: () => void }) {
   const { t } = useText();
   const deed = useDeed();
   const queries = useQueryClient();
-  const locations = useLocations();
   const [name, setName] = useState(station.name ?? "");
-  const [place, setPlace] = useState<string | null>(station.location_id === null ? null : String(station.location_id));
+  const [place, setPlace] = useState(station.location_id);
   const [profile, setProfile] = useState(station.security_profile);
   const [fresh, setFresh] = useState("");
-  async function submit(event: FormEvent) {
-    event.preventDefault();
+  async function submit() {
     const done = await deed(t("Change the station"), async () => {
-      let location_id = place === null ? null : Number(place);
+      let location_id = place;
       if (fresh.trim()) location_id = (await asked(api.POST("/api/v1/locations", { body: { name: fresh.trim() } }))).id;
       return asked(
         api.PATCH("/api/v1/stations/{station_id}", {
@@ -122,46 +121,26 @@ function Edit({ station, close }: { station: Station; close: () => void }) {
         }),
       );
     }, ["stations", "locations"]);
-    if (done === undefined) return;
+    if (done === undefined) return undefined;
     void queries.invalidateQueries({ queryKey: ["stations"] });
     await fleet.load();
-    close();
+    return done;
   }
   return (
-    <Dialog close={close} title={t("Change the station")}>
-      <form onSubmit={submit}>
-        <Stack>
-          <TextInput
-            label={t("Name")}
-            value={name}
-            onChange={(event) => setName(event.currentTarget.value)}
-            data-autofocus
-          />
-          <Select
-            label={t("Location")}
-            clearable
-            data={[...locations].map(([key, label]) => ({ value: String(key), label }))}
-            value={place}
-            onChange={setPlace}
-          />
-          <TextInput
-            label={t("or a new location")}
-            value={fresh}
-            onChange={(event) => setFresh(event.currentTarget.value)}
-          />
-          <NumberInput
-            label={t("Security profile")}
-            description={t("0: nothing, 1: password, 2: password and TLS, 3: client certificate")}
-            min={0}
-            max={3}
-            value={profile}
-            onChange={(value) => setProfile(Number(value))}
-          />
-          <Group justify="flex-end">
-            <Button type="submit">{t("Set")}</Button>
-          </Group>
-        </Stack>
-      </form>
-    </Dialog>
+    <Sheet title={t("Change the station")} yes={t("Set")} close={close} submit={submit}>
+      <TextInput
+        label={t("Name")}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        data-autofocus
+      />
+      <LocationField value={place} set={setPlace} />
+      <TextInput
+        label={t("or a new location")}
+        value={fresh}
+        onChange={(event) => setFresh(event.currentTarget.value)}
+      />
+      <SecurityProfileField value={profile} set={setProfile} />
+    </Sheet>
   );
 }
