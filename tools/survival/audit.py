@@ -11,10 +11,11 @@
 import asyncio
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select
 from tools.survival.cluster import Cluster
 from tools.survival.operators import Operators
 from tools.survival.stations import Station, Tally, Transaction
@@ -66,10 +67,7 @@ def _transactions(findings: Findings, connection: Connection, stations: Sequence
     for row in connection.execute(select(tables.transactions).order_by(tables.transactions.c.number)):
         booked[row.station_id].append(row)
     metered: dict[int, list[tuple[Any, float]]] = defaultdict(list)
-    readings = tables.readings.c
-    for number, at, energy_wh in connection.execute(
-        select(readings.transaction_number, readings.at, readings.energy_wh).where(readings.energy_wh.is_not(None))
-    ):
+    for number, at, energy_wh in _readings(connection):
         metered[number].append((at, energy_wh))
     for station in stations:
         ours = {transaction.started_at: transaction for transaction in station.transactions}
@@ -124,6 +122,18 @@ def _commands(findings: Findings, connection: Connection, operators: Operators, 
         findings.check(state not in _NEVER_SENT or times == 0, f"command {command_id} is {state}, and came")
     twice = [said for said, times in tally.received.items() if times > 1]
     findings.check(not twice, f"{len(twice)} commands came twice")
+
+
+def _readings(connection: Connection) -> Iterable[tuple[int, datetime, float]]:
+    """Transaction, instant and watt-hours of each."""
+    there = inspect(connection).get_table_names()
+    found: dict[tuple[int, datetime, int], tuple[int, datetime, float]] = {}
+    for table in (tables.readings, tables.recent_readings):
+        if table.name in there:
+            for row in connection.execute(select(table).where(table.c.energy_wh.is_not(None))):
+                key = (row.station_number, row.at, row.digest)
+                found.setdefault(key, (row.transaction_number, row.at, row.energy_wh))
+    return found.values()
 
 
 def _events(findings: Findings, connection: Connection, operators: Operators) -> None:

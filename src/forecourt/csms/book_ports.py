@@ -239,11 +239,11 @@ class TransactionBooks(Protocol):
         """Ascending by time."""
         ...
 
-    def mark_readings(self, transaction_number: int, marks: Sequence[tuple[Reading, str | None]]) -> None:
+    def mark_readings(self, marks: Sequence[tuple[Reading, str | None]]) -> None:
         """Set what is suspect about readings that are there."""
         ...
 
-    def place_readings(self, transaction_number: int, evse_id: int) -> None:
+    def place_readings(self, transaction: Transaction, evse_id: int) -> None:
         """Say at which EVSE those readings were that came before it was known."""
         ...
 

@@ -244,7 +244,7 @@ def rejudged(work: Work, transaction: Transaction) -> Transaction:
             if suspect != reading.suspect:
                 marks.append((reading, suspect))
     if marks:
-        work.books.transactions.mark_readings(transaction.number, marks)
+        work.books.transactions.mark_readings(marks)
     return transaction
 
 

@@ -72,7 +72,7 @@ def transaction_started(work: Work, event: TransactionStarted, sequence: Sequenc
     if new_start and before is not None:
         after = rejudged(work, after)
         if before.evse_id is None:
-            work.books.transactions.place_readings(after.number, event.evse_id)
+            work.books.transactions.place_readings(after, event.evse_id)
     after = take_readings(work, after, event.evse_id, event.meter_values) or after
     if event.id_token is not None and info is not None and before != after:
         authorization.announce(work, event.id_token, info, after.number)
@@ -267,7 +267,7 @@ def _at_evse(work: Work, transaction: Transaction, evse_id: int | None) -> Trans
     """`transaction` at the EVSE that is now known to be its own (OCPP 2.0.1 E01: it may begin before one is chosen)."""
     if transaction.evse_id or not evse_id:
         return transaction
-    work.books.transactions.place_readings(transaction.number, evse_id)
+    work.books.transactions.place_readings(transaction, evse_id)
     placed = msgspec.structs.replace(transaction, evse_id=evse_id)
     if placed.state is TransactionState.ACTIVE and placed.started_at is not None:
         connectors.transaction_runs(work, placed)

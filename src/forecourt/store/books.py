@@ -64,7 +64,7 @@ class SqlBooks:
     def mark(self) -> Mark:
         """Where a unit begins."""
         return Mark(
-            len(self.transactions.pending),
+            len(self.transactions.metered.pending),
             len(self.log.pending),
             len(self.events.pending),
             self.transactions.kept.steps,
@@ -72,14 +72,14 @@ class SqlBooks:
             self.stations.kept.steps,
             len(self.stations.changes),
             self.stations.standings.steps,
-            self.transactions.flushes + self.log.flushes + self.stations.flushes,
+            self.transactions.flushes + self.transactions.metered.flushes + self.log.flushes + self.stations.flushes,
         )
 
     def back_to(self, mark: Mark) -> bool:
         """Drop what came since `mark`. False: what had come before it was written in between, and can't be kept."""
         if self.mark().flushes != mark.flushes:
             return False
-        del self.transactions.pending[mark.readings :]
+        del self.transactions.metered.pending[mark.readings :]
         del self.log.pending[mark.messages :]
         del self.events.pending[mark.events :]
         self.transactions.kept.back_to(mark.transactions)

@@ -9,10 +9,11 @@ Guarantees
 import math
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, select, text, update
 
 from forecourt.csms.records import ENERGY_DIGITS, TransactionState
-from forecourt.store.tables import readings, sequences, transactions
+from forecourt.store.readings import SqlReadings
+from forecourt.store.tables import sequences, transactions
 
 _NAME: Final = "behind"
 _IS_BEHIND: Final = select(sequences.c.value).where(sequences.c.name == _NAME)
@@ -22,17 +23,6 @@ _MARK: Final = text(
 _ACTIVE: Final = select(
     transactions.c.number, transactions.c.station_number, transactions.c.meter_start_wh, transactions.c.meter_last_at
 ).where(transactions.c.state == TransactionState.ACTIVE)
-_LAST: Final = (
-    select(readings.c.at, readings.c.energy_wh)
-    .where(
-        readings.c.transaction_number == bindparam("number"),
-        readings.c.station_number == bindparam("station"),
-        readings.c.energy_wh.is_not(None),
-        readings.c.suspect.is_(None),
-    )
-    .order_by(readings.c.at.desc(), readings.c.energy_wh.desc())
-    .limit(1)
-)
 
 
 def mark_behind(connection: Connection, behind: bool) -> None:
@@ -44,14 +34,15 @@ def catch_up(connection: Connection) -> int:
     """Put right what was left out; gives how many transactions that was."""
     if not connection.execute(_IS_BEHIND).scalar():
         return 0
-    count = 0
+    count, metered = 0, SqlReadings(connection)
     for number, station, start_wh, last_at in connection.execute(_ACTIVE).all():
-        last = connection.execute(_LAST, {"number": number, "station": station}).first()
-        if last is None or (last_at is not None and last.at <= last_at):
+        last = metered.last_register(station, number)
+        if last is None or (last_at is not None and last[0] <= last_at):
             continue
-        values: dict[str, Any] = {"meter_last_at": last.at, "meter_last_wh": last.energy_wh}
+        at, energy_wh = last
+        values: dict[str, Any] = {"meter_last_at": at, "meter_last_wh": energy_wh}
         if start_wh is not None and math.isfinite(start_wh) and start_wh >= 0:
-            values["energy_wh"] = round(last.energy_wh - start_wh, ENERGY_DIGITS)
+            values["energy_wh"] = round(energy_wh - start_wh, ENERGY_DIGITS)
         connection.execute(update(transactions).where(transactions.c.number == number), values)
         count += 1
     mark_behind(connection, False)

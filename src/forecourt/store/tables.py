@@ -41,6 +41,9 @@ metadata: Final = MetaData(
     }
 )
 
+SQLITE_ONLY: Final = "sqlite_only"
+"""What a table's `info` says where PostgreSQL has no use for it."""
+
 _NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -232,25 +235,43 @@ transactions: Final = Table(
     sqlite_autoincrement=True,
 )
 
+
+def _reading(*, key: bool) -> list[Column[Any]]:
+    return [
+        Column("station_number", _NUMBER, primary_key=key, autoincrement=False, nullable=False),
+        Column("at", Instant, primary_key=key, autoincrement=False, nullable=False),
+        Column("digest", BigInteger, primary_key=key, autoincrement=False, nullable=False),
+        _organisation(),
+        Column("evse_id", Integer, nullable=False),
+        Column("transaction_number", _NUMBER),
+        Column("reported_transaction_id", Text),
+        Column("energy_wh", Float(53)),
+        Column("power_w", Float(53)),
+        Column("samples", Json(tuple[SampledValue, ...]), nullable=False),
+        Column("suspect", Text),
+        Column("received_at", Instant, nullable=False),
+    ]
+
+
 readings: Final = Table(
     "readings",
     metadata,
-    Column("station_number", _NUMBER, primary_key=True, autoincrement=False),
-    Column("at", Instant, primary_key=True, autoincrement=False),
-    Column("digest", BigInteger, primary_key=True, autoincrement=False),
-    _organisation(),
-    Column("evse_id", Integer, nullable=False),
-    Column("transaction_number", _NUMBER),
-    Column("reported_transaction_id", Text),
-    Column("energy_wh", Float(53)),
-    Column("power_w", Float(53)),
-    Column("samples", Json(tuple[SampledValue, ...]), nullable=False),
-    Column("suspect", Text),
-    Column("received_at", Instant, nullable=False),
+    *_reading(key=True),
     Index(None, "transaction_number", sqlite_where=text("transaction_number IS NOT NULL")),
+    sqlite_with_rowid=False,
 )
-"""In the order in which they came (docs/adr/0008-readings-in-the-order-they-came.md). `digest` (of where and what was
-sampled) keeps a repeated one single, and two different ones of the same instant apart."""
+"""A station's readings lie together in the order of time; `digest` (of where and what was sampled) keeps a repeated
+one single, and two different ones of the same instant apart."""
+
+recent_readings: Final = Table(
+    "recent_readings",
+    metadata,
+    *_reading(key=False),
+    Index(None, "station_number"),
+    info={SQLITE_ONLY: True},
+)
+"""Readings that aren't among the others yet, in the order in which they came (docs/adr/0008-readings-come-in-twice.md);
+on SQLite. One may be here twice, and there too."""
 
 commands: Final = Table(
     "commands",

@@ -1,31 +1,28 @@
-"""Transactions and readings in SQL. See `csms.book_ports.TransactionBooks`.
+"""Transactions in SQL; their readings are in `store.readings`. See `csms.book_ports.TransactionBooks`.
 
 Guarantees
-* Readings and changed transactions are gathered and written in one statement per batch, before anything looks for them
+* Changed transactions are gathered and written in one statement per batch, before anything looks for them
   and before the commit.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cache
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, case, func, insert, or_, select
 
 from forecourt.csms.records import Reading, Transaction, TransactionState
 from forecourt.csms.running import RunningMeter
 from forecourt.domain.token import IdToken
-from forecourt.store.bulk import NewRows, Updates
+from forecourt.store.bulk import Updates
 from forecourt.store.kept import MOST_KEPT, Kept
-from forecourt.store.partitions import Partitions, drop_before
+from forecourt.store.readings import SqlReadings
 from forecourt.store.rows import Shape, inserted, within
-from forecourt.store.tables import readings, transactions
+from forecourt.store.tables import transactions
 
 _TRANSACTION: Final = Shape(Transaction, transactions)
-_READING: Final = Shape(Reading, readings)
-_ENCODER: Final = msgspec.json.Encoder()
 
 _STATION: Final = transactions.c.station_number == bindparam("station")
 _BY_NUMBER: Final = _TRANSACTION.select().where(transactions.c.number == bindparam("key"))
@@ -35,33 +32,6 @@ _VERSIONS: Final = "SELECT number, xmin::text::bigint FROM transactions WHERE nu
 _ACTIVE: Final = transactions.c.state == TransactionState.ACTIVE
 _PLACES: Final = {name: index for index, name in enumerate(_TRANSACTION.stored)}
 _ALL_BUT_NUMBER: Final = tuple(place for name, place in _PLACES.items() if name != "number")
-_READINGS: Final = NewRows(readings, (*_READING.stored, "digest"), only_new=True, ready=("samples",))
-_SAMPLES: Final = _READING.stored.index("samples")
-_MARK: Final = (
-    update(readings)
-    .where(
-        readings.c.station_number == bindparam("station"),
-        readings.c.at == bindparam("instant"),
-        readings.c.digest == bindparam("sum"),
-    )
-    .values(suspect=bindparam("mark"))
-)
-
-
-def _digest(reading: Reading, samples: bytes) -> int:
-    """Tells readings of one station and instant apart: by the transaction where there is one (its EVSE may be known
-    later only), else by the EVSE, and by what was sampled (`samples`, as it is kept)."""
-    place = reading.transaction_number or reading.reported_transaction_id or -reading.evse_id
-    said = b"%d %b" % (place, samples) if type(place) is int else b"%b %b" % (str(place).encode(), samples)
-    return int.from_bytes(blake2b(said, digest_size=8).digest(), signed=True)
-
-
-def _row(reading: Reading) -> tuple[Any, ...]:
-    samples = _ENCODER.encode(reading.samples)
-    row = list(_READING.row(reading))
-    row[_SAMPLES] = samples.decode()
-    row.append(_digest(reading, samples))
-    return tuple(row)
 
 
 @cache
@@ -78,7 +48,7 @@ class SqlTransactionBooks:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.pending: list[Reading] = []
+        self.metered = SqlReadings(connection)
         self.kept: Kept[int, Transaction] = Kept()
         self.numbers: Kept[tuple[int, str], int] = Kept()
         self._by_id: dict[tuple[int, str], int] = {}
@@ -86,7 +56,6 @@ class SqlTransactionBooks:
         self._running: dict[int, set[int]] = {}
         """By station: numbers of its transactions that run, and were written here."""
         self.flushes = 0
-        self._partitions = Partitions()
 
     def add(self, transaction: Transaction, start_key: str | None = None) -> Transaction:
         """Enter a new one."""
@@ -293,16 +262,12 @@ class SqlTransactionBooks:
 
     def add_reading(self, reading: Reading) -> None:
         """Keep it, with the rest of the batch."""
-        self.pending.append(reading)
+        self.metered.pending.append(reading)
 
     def flush(self, *, whole: bool = True) -> None:
         """Write what was left for the end of the batch; not `whole`: but for what may be written later."""
         self.write_changed(whole=whole)
-        if self.pending:
-            self._partitions.make_room(self._connection, max(reading.received_at for reading in self.pending))
-            _READINGS.insert(self._connection, [_row(reading) for reading in self.pending])
-            self.pending = []
-            self.flushes += 1
+        self.metered.flush()
 
     def readings(
         self,
@@ -315,42 +280,26 @@ class SqlTransactionBooks:
         limit: int,
     ) -> list[Reading]:
         """Ascending by time."""
-        self.flush()
-        query = _READING.select().where(readings.c.station_number == station_number)
-        if transaction_number is not None:
-            query = query.where(readings.c.transaction_number == transaction_number)
-        if evse_id is not None:
-            query = query.where(readings.c.evse_id == evse_id)
-        if since is not None:
-            query = query.where(readings.c.at >= since)
-        if until is not None:
-            query = query.where(readings.c.at < until)
-        query = query.order_by(readings.c.at, readings.c.digest).limit(limit)
-        return _READING.all(self._connection, query)
+        return self.metered.find(
+            station_number=station_number,
+            transaction_number=transaction_number,
+            evse_id=evse_id,
+            since=since,
+            until=until,
+            limit=limit,
+        )
 
-    def mark_readings(self, transaction_number: int, marks: Sequence[tuple[Reading, str | None]]) -> None:  # noqa: ARG002
+    def mark_readings(self, marks: Sequence[tuple[Reading, str | None]]) -> None:
         """Set what is suspect about them."""
-        rows = [
-            {
-                "station": reading.station_number,
-                "instant": reading.at,
-                "sum": _digest(reading, _ENCODER.encode(reading.samples)),
-                "mark": mark,
-            }
-            for reading, mark in marks
-        ]
-        self._connection.execute(_MARK, rows)
+        self.metered.mark(marks)
 
-    def place_readings(self, transaction_number: int, evse_id: int) -> None:
+    def place_readings(self, transaction: Transaction, evse_id: int) -> None:
         """Say at which EVSE those were that came before it was known."""
-        self.flush()
-        query = update(readings).where(readings.c.transaction_number == transaction_number, readings.c.evse_id == 0)
-        self._connection.execute(query, {"evse_id": evse_id})
+        self.metered.place(transaction.station_number, transaction.number, evse_id)
 
     def forget_readings(self, before: datetime) -> int:
         """Gives how many there were."""
-        dropped = drop_before(self._connection, before)
-        return dropped + self._connection.execute(delete(readings).where(readings.c.at < before)).rowcount
+        return self.metered.forget(before)
 
     @staticmethod
     def _row(transaction: Transaction) -> dict[str, Any]:
