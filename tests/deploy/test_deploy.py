@@ -1,9 +1,13 @@
 """Everything in `deploy/`, looked at as far as this machine can: by its own program where there is one, else by eye."""
 
+import importlib
 import json
+import os
+import platform
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,21 +15,28 @@ from typing import Any
 import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]
+from typer.testing import CliRunner
 
 from forecourt.app.csms import CsmsFile
+from forecourt.app.main import app
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHART = DEPLOY / "helm" / "forecourt"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
+"""Where all of `make deploy-tools` is to be had."""
 COMPOSE = sorted((DEPLOY / "compose").glob("*.yaml"))
 
 
-def ran(*command: str | Path) -> str:
+def ran(*command: str | Path, **environment: str) -> str:
     """What the program says; skipped where there is none."""
-    program = shutil.which(str(command[0]))
+    program = shutil.which(str(command[0])) or shutil.which(str(command[0]), path=Path(sys.executable).parent)
     if program is None:
         pytest.skip(f"{command[0]} is not installed")
-    done = subprocess.run([program, *map(str, command[1:])], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [program, *map(str, command[1:])],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -64,6 +75,14 @@ def test_a_unit_can_do_little(unit: Path) -> None:
         assert wanted in lines
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_not_killed_for_what_it_asks(unit: Path) -> None:
+    """Loading numpy asks for `mbind`, which is among `@resources`: with the default it ends in SIGSYS."""
+    lines = unit.read_text(encoding="utf-8").splitlines()
+    assert any(line.startswith("SystemCallFilter=~") for line in lines)
+    assert "SystemCallErrorNumber=EPERM" in lines
+
+
 def test_there_is_a_unit_for_each_of_the_two() -> None:
     assert [unit.name for unit in UNITS] == ["forecourt-controller.service", "forecourt-csms.service"]
 
@@ -76,7 +95,7 @@ def test_the_image_is_built_in_stages_and_is_nobodys() -> None:
     words = [line.split()[0] for line in lines if re.match(r"[A-Z]+ ", line)]
     assert words.count("FROM") == 2
     assert set(words) <= {
-        "FROM", "WORKDIR", "RUN", "COPY", "ENV", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "CMD",
+        "ARG", "FROM", "WORKDIR", "RUN", "COPY", "ENV", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "CMD",
         "ENTRYPOINT",
     }  # fmt: skip
     last = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM")) :]
@@ -98,6 +117,26 @@ def test_the_image_has_what_its_wheel_is_built_with() -> None:
     hook = (DEPLOY.parent / "hatch_build.py").read_text(encoding="utf-8")
     assert '"tools" / "build_console.py"' in hook
     assert "COPY tools/build_console.py ./tools/build_console.py" in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    if LINUX and os.environ.get("CI"):
+        assert shutil.which("hadolint", path=Path(sys.executable).parent), "make deploy-tools"
+    assert ran("hadolint", DEPLOY / "Dockerfile") == ""
+
+
+def test_the_image_knows_its_database() -> None:
+    """So that `create-admin` in a container is about the books of the CSMS that runs there."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert "FORECOURT_DATABASE=sqlite:////var/lib/forecourt/csms.sqlite" in text
+    assert "--database" not in text
+    three = yaml.safe_load((DEPLOY / "compose" / "three.yaml").read_text(encoding="utf-8"))
+    assert "FORECOURT_DATABASE" in three["x-csms"]["environment"]
+
+
+@pytest.mark.parametrize("file", COMPOSE, ids=lambda path: path.name)
+def test_compose_takes_the_file(file: Path) -> None:
+    ran("docker-compose", "--file", file, "config", "--quiet", FORECOURT_DATABASE_PASSWORD="letters1")
 
 
 @pytest.mark.parametrize("file", COMPOSE, ids=lambda path: path.name)
@@ -135,73 +174,86 @@ def test_the_configuration_of_the_three_is_one() -> None:
     assert settings.csms.drain_notice_s + settings.csms.drain_s < float(grace_s["stop_grace_period"].rstrip("s"))
 
 
-# Helm: what the chart uses of the template language is little, and is made here; `helm` says the rest where it is
+# Helm: the chart is made by Helm itself, as a library, and what comes out held against the schemas of Kubernetes
+
+OLDEST, NEWEST = "1.27", "1.37"
+"""Of Kubernetes: the chart's `kubeVersion`, and the newest whose schemas are here."""
+CHOICES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "one": {"replicas": 1, "image": {"tag": "1.2.3"}},
+    "all": {
+        "podMonitor": True,
+        "filesClaim": "shared",
+        "secrets": ["stations-tls", "api-tls"],
+        "image": {"pullSecrets": ["registry"]},
+        "stations": {"serviceType": "NodePort", "annotations": {"example.org/kind": "network"}, "port": 443},
+        "api": {"tls": True, "port": 443},
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "charging", "operator": "Exists"}],
+    },
+    "inside": {"stations": {"serviceType": "ClusterIP"}},
+}
 
 
-class _Gone(Exception):  # noqa: N818
-    """The template says something that this can't read."""
+def needed(module: str) -> Any:
+    """A module of `make deploy-tools`; where everything must be looked at, its absence is a failure."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        (pytest.fail if os.environ.get("CI") and LINUX else pytest.skip)(
+            f"{module} is not installed: make deploy-tools"
+        )
 
 
-def rendered(name: str, values: dict[str, Any]) -> list[Any]:
-    """The objects that a template makes."""
-    text = (CHART / "templates" / name).read_text(encoding="utf-8")
-    scope = {"Values": values, "Release": {"Name": "it"}}
-    out: list[str] = []
-    shown = [True]
-    for part in re.split(r"(\{\{-?.*?-?\}\})", text):
-        if not part.startswith("{{"):
-            out += [part] if all(shown) else []
-            continue
-        if part.startswith("{{-") and out:
-            out[-1] = out[-1].rstrip()
-        inside = part.strip("{}").strip("- ")
-        if inside.startswith("if "):
-            shown.append(bool(_value(inside[3:], scope)))
-        elif inside == "else":
-            shown[-1] = not shown[-1]
-        elif inside == "end":
-            shown.pop()
-        elif all(shown):
-            out.append(_text(inside, scope))
-    assert shown == [True]
-    return [each for each in yaml.safe_load_all("".join(out)) if each is not None]
+def rendered(**values: Any) -> dict[str, dict[str, Any]]:
+    """The objects that the chart makes, by kind and name."""
+    with needed("helm_python").Chart.load(str(CHART)) as chart:
+        made = chart.render(values, name="it", namespace="prod")
+    found = [
+        one
+        for name, text in made.items()
+        if name.endswith(".yaml")
+        for one in yaml.safe_load_all(text)
+        if one is not None
+    ]
+    return {f"{one['kind']} {one['metadata']['name']}": one for one in found}
 
 
-def _text(expression: str, scope: dict[str, Any]) -> str:
-    first, *pipes = [part.strip() for part in expression.split("|")]
-    value = _value(first.removeprefix("toYaml "), scope)
-    text = yaml.safe_dump(value).rstrip("\n") if first.startswith("toYaml ") else str(value)
-    for pipe in pipes:
-        word, width = pipe.split()
-        if word != "nindent":
-            raise _Gone(pipe)
-        text = "\n" + "\n".join(" " * int(width) + line if line else line for line in text.splitlines())
-    return text
+def pod_of(objects: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    pod: dict[str, Any] = objects["Deployment it-csms"]["spec"]["template"]
+    return pod
 
 
-def _value(path: str, scope: dict[str, Any]) -> Any:
-    value: Any = scope
-    for name in path.strip().removeprefix(".").split("."):
-        value = value[name]
-    return value
+def test_helm_takes_the_chart() -> None:
+    found = needed("helm_python").lint(str(CHART), strict=True)
+    assert found["errors"] == []
+    assert [one["error"] for one in found["messages"]] == ["icon is recommended"]
 
 
-def values(**changed: Any) -> dict[str, Any]:
-    return {**yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")), **changed}
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_kubernetes_takes_what_the_chart_makes(choice: str, version: str) -> None:
+    validate = needed("kubernetes_validate").validate
+    objects = rendered(**CHOICES[choice])
+    assert len(objects) == (6 if choice == "all" else 5)
+    for name, one in objects.items():
+        if not name.startswith("PodMonitor"):  # of the Prometheus Operator
+            validate(one, version, strict=True)
 
 
-def test_the_chart_makes_what_belongs_together() -> None:
-    (deployment,) = rendered("deployment.yaml", values())
-    (budget,) = rendered("disruption.yaml", values())
-    services = rendered("services.yaml", values())
-    pod = deployment["spec"]["template"]
+@pytest.mark.parametrize("choice", CHOICES)
+def test_the_chart_makes_what_belongs_together(choice: str) -> None:
+    objects = rendered(**CHOICES[choice])
+    pod = pod_of(objects)
     labels = pod["metadata"]["labels"]
-    for selector in (
-        deployment["spec"]["selector"]["matchLabels"],
-        budget["spec"]["selector"]["matchLabels"],
-        *(service["spec"]["selector"] for service in services),
-    ):
+    services = [one for name, one in objects.items() if name.startswith("Service ")]
+    selectors = [one["spec"]["selector"] for one in services]
+    others = ("Deployment", "PodDisruptionBudget", "PodMonitor")
+    selectors += [one["spec"]["selector"]["matchLabels"] for name, one in objects.items() if name.split()[0] in others]
+    assert len(selectors) == len(objects) - 1
+    for selector in selectors:
         assert selector.items() <= labels.items()
+        assert "app.kubernetes.io/version" not in selector, "a Deployment's selector stays as it is"
     (container,) = pod["spec"]["containers"]
     ports = {port["name"] for port in container["ports"]}
     assert {port["targetPort"] for service in services for port in service["spec"]["ports"]} == ports
@@ -210,33 +262,82 @@ def test_the_chart_makes_what_belongs_together() -> None:
     assert pod["spec"]["securityContext"]["runAsNonRoot"]
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}
-    assert container["resources"] == values()["resources"]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_the_pod_begins_with_options_that_the_csms_has(choice: str) -> None:
+    (container,) = pod_of(rendered(**CHOICES[choice]))["spec"]["containers"]
+    role, *options = container["args"]
+    told = CliRunner().invoke(app, [role, "--help"], env={"COLUMNS": "300", "TERM": "dumb"}).output
+    assert all(option.split("=")[0] in told for option in options)
+    assert [one["name"] for one in container["env"]] == re.findall(r"env var:\s+(\w+)", told)
 
 
 def test_the_charts_configuration_is_one() -> None:
-    (made,) = rendered("config.yaml", values())
-    settings = settings_of(made["data"]["csms.toml"])
+    objects = rendered()
+    settings = settings_of(objects["Secret it-csms"]["stringData"]["csms.toml"])
     assert settings.bus.urls == ("nats://nats:4222",)
     drained_s = settings.csms.drain_notice_s + settings.csms.drain_s
-    assert drained_s < values()["terminationGracePeriodSeconds"]
+    assert drained_s < pod_of(objects)["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_another_configuration_is_another_pod() -> None:
+    """Or a change of it would wait for the next restart."""
+    text = '[api]\nmetrics_token = "0123456789abcdef"\n'
+    changed = rendered(configuration=text)
+    assert changed["Secret it-csms"]["stringData"]["csms.toml"] == text
+    assert pod_of(changed)["metadata"]["annotations"] != pod_of(rendered())["metadata"]["annotations"]
 
 
 def test_what_can_be_chosen_is_made() -> None:
-    assert rendered("monitor.yaml", values()) == []
-    assert rendered("monitor.yaml", values(podMonitor=True))[0]["kind"] == "PodMonitor"
-    (deployment,) = rendered("deployment.yaml", values(filesClaim="shared"))
-    files = next(each for each in deployment["spec"]["template"]["spec"]["volumes"] if each["name"] == "files")
+    objects = rendered(**CHOICES["all"])
+    pod = pod_of(objects)["spec"]
+    files = next(each for each in pod["volumes"] if each["name"] == "files")
     assert files["persistentVolumeClaim"] == {"claimName": "shared"}
+    (container,) = pod["containers"]
+    places = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert places >= {"/run/secrets/stations-tls", "/run/secrets/api-tls"}
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    assert objects["PodMonitor it-csms"]["spec"]["podMetricsEndpoints"][0]["scheme"] == "https"
+    assert objects["Service it-stations"]["spec"]["externalTrafficPolicy"] == "Local"
+    inside = rendered(**CHOICES["inside"])["Service it-stations"]["spec"]
+    assert "externalTrafficPolicy" not in inside, "Kubernetes refuses it of a service that nobody reaches from outside"
+    (one,) = pod_of(rendered(**CHOICES["one"]))["spec"]["containers"]
+    assert one["image"] == "forecourt:1.2.3"
 
 
-def test_helm_takes_the_chart() -> None:
-    ran("helm", "lint", "--strict", CHART)
+@pytest.mark.parametrize(
+    "wrong", [{"replica": 2}, {"stations": {"serviceType": "Loadbalancer"}}, {"api": {"tls": "no"}}]
+)
+def test_a_value_that_nobody_knows_is_refused(wrong: dict[str, Any]) -> None:
+    helm = needed("helm_python")
+    with pytest.raises(helm.errors.HelmValuesError):
+        rendered(**wrong)
+
+
+# Prometheus and Grafana
+
+
+def test_prometheus_takes_the_alarms() -> None:
+    ran("promtool", "check", "rules", DEPLOY / "prometheus" / "alarms.yaml")
+
+
+def test_prometheus_takes_what_the_dashboard_asks(tmp_path: Path) -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "forecourt.json").read_text(encoding="utf-8"))
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    rules = [
+        {"record": f"asked:{number}", "expr": expression.replace("$__rate_interval", "1m").replace("$job", ".*")}
+        for number, expression in enumerate(asked)
+    ]
+    assert len(rules) > 20
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}), "utf-8")
+    ran("promtool", "check", "rules", tmp_path / "asked.yaml")
 
 
 def test_every_file_here_is_looked_at() -> None:
-    looked_at = {"Dockerfile", "Dockerfile.dockerignore", "haproxy.cfg", "csms.toml", "forecourt.json"}
+    looked_at = {"Dockerfile", "Dockerfile.dockerignore", "haproxy.cfg", "csms.toml", "forecourt.json", "alarms.yaml"}
     for file in DEPLOY.rglob("*"):
         if file.is_file():
             known = file.name in looked_at or file in UNITS or file in COMPOSE or CHART in file.parents
             assert known, file
-    json.loads((DEPLOY / "grafana" / "forecourt.json").read_text(encoding="utf-8"))

@@ -200,7 +200,10 @@ def command(
     ] = None,
     database: Annotated[
         str | None,
-        typer.Option(help="Database URL: sqlite:////var/lib/forecourt/csms.sqlite, postgresql://USER@HOST/NAME."),
+        typer.Option(
+            envvar="FORECOURT_DATABASE",
+            help="Database URL: sqlite:////var/lib/forecourt/csms.sqlite, postgresql://USER@HOST/NAME.",
+        ),
     ] = None,
     log: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.CONSOLE,
     log_level: Annotated[LogLevel, typer.Option(help="The least that is worth a line.")] = LogLevel.INFO,
@@ -289,7 +292,9 @@ def _default_database() -> str:
 
 def migrate(
     config: Annotated[Path | None, typer.Option(help="Configuration in TOML, for its `database`.")] = None,
-    database: Annotated[str | None, typer.Option(help="Database URL. What is given here wins.")] = None,
+    database: Annotated[
+        str | None, typer.Option(envvar="FORECOURT_DATABASE", help="Database URL. What is given here wins.")
+    ] = None,
 ) -> None:
     """Bring the database to this version's schema, and end. The CSMS does it by itself when it starts."""
     set_up(LogFormat.CONSOLE, LogLevel.INFO)

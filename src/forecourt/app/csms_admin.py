@@ -29,7 +29,9 @@ from forecourt.store.sql import open_store
 def create_admin(
     name: Annotated[str, typer.Argument(help="The name to sign in with.")] = "admin",
     config: Annotated[Path | None, typer.Option(help="Configuration in TOML, for its `database`.")] = None,
-    database: Annotated[str | None, typer.Option(help="Database URL. What is given here wins.")] = None,
+    database: Annotated[
+        str | None, typer.Option(envvar="FORECOURT_DATABASE", help="Database URL. What is given here wins.")
+    ] = None,
 ) -> None:
     """Make an administrator, or give the one of that name a new password, and end.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
@@ -13,6 +14,8 @@ import typer
 from forecourt.app.config import ConfigError
 from forecourt.net.loop import run
 from forecourt.net.tls import FileContext
+
+log = logging.getLogger(__name__)
 
 
 class Exit(IntEnum):
@@ -64,18 +67,21 @@ async def until_stopped_or(over: asyncio.Event) -> None:
 
 @contextlib.contextmanager
 def rereading(contexts: Sequence[FileContext]) -> Iterator[None]:
-    """Read certificates anew at SIGHUP, where there are any and where there is such a signal.
+    """Read certificates anew at SIGHUP, where there is such a signal.
 
-    They are followed without it as well; this says at once, in the log, whether the new ones can be used.
+    They are followed without it as well; this says at once, in the log, whether the new ones can be used. A service
+    without certificates goes on: `systemctl reload` must end nothing. From a terminal that is closed it ends.
     """
 
     def reread() -> None:
+        if not contexts:
+            log.info("SIGHUP: there are no certificates to read anew")
         for context in contexts:
             context.reload()
 
     loop = asyncio.get_running_loop()
     signal_number = getattr(signal, "SIGHUP", None)
-    if not contexts or signal_number is None:
+    if signal_number is None or (not contexts and sys.stdin.isatty()):
         yield
         return
     loop.add_signal_handler(signal_number, reread)
