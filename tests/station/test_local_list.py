@@ -255,6 +255,40 @@ def test_3_5_2_what_a_conflict_is(known: IdTokenInfo | None, heard: IdTokenInfo,
     assert conflicts(bench) == ([0] if conflict else [])
 
 
+def test_3_5_2_a_conflict_is_told_once_however_many_answers_show_it() -> None:
+    """The answer about the token shows it, then the one about the start of its transaction, and every later visit."""
+    bench = online()
+    send(bench, 1, listed(BOB), listed(ALICE, BLOCKED))
+    bench.charging(1, ALICE)
+    assert bench.csms.told(TransactionStarted), "the CSMS has let the token charge, against its list"
+    assert conflicts(bench) == [0]
+    bench.tap(ALICE, 1)
+    bench.unplug(1)
+    bench.charging(1, ALICE)
+    assert len(bench.csms.told(TransactionStarted)) == 2
+    assert conflicts(bench) == [0]
+
+
+def test_3_5_2_a_conflict_is_told_again_after_an_update_or_an_agreement() -> None:
+    bench = online()
+    send(bench, 1, listed(ALICE, BLOCKED))
+
+    def shown(info: IdTokenInfo) -> int:
+        """Conflicts told so far, after the CSMS has said this of the token."""
+        bench.csms.tokens["alice"] = info
+        bench.tap(ALICE, 1)
+        bench.run(600)  # nobody plugs in
+        return len(conflicts(bench))
+
+    assert shown(VALID) == 1
+    change(bench, 2, listed(BOB))
+    assert shown(VALID) == 1, "of this token the update says nothing"
+    change(bench, 3, listed(ALICE, BLOCKED))
+    assert shown(VALID) == 2
+    assert shown(BLOCKED) == 2
+    assert shown(VALID) == 3
+
+
 def test_the_list_survives() -> None:
     bench = online()
     send(bench, 1, listed(ALICE))

@@ -99,7 +99,7 @@ def _token_answered(parts: Parts, purpose: ForToken, answer: Any, turn: Turn) ->
 def _heard_of(parts: Parts, id_token: IdToken, info: IdTokenInfo, turn: Turn) -> None:
     """The CSMS has spoken of a token: remember it, and tell it where its own list says otherwise (§3.5.2)."""
     parts.cache.learn(id_token, info, turn)
-    if parts.local_list.conflicts(id_token, info, turn.at):
+    if parts.local_list.newly_contradicted(id_token, info, turn.at):
         parts.status.tell_fault(0, _LIST_CONFLICT, turn)
 
 

@@ -10,6 +10,9 @@ Guarantees
   is too long, names a token twice, would make the list too long, has a version below 1, or replaces the list by tokens
   that it says nothing of, is Failed (§6.41, errata §3.52; OCTT TC_043_3).
 * An entry whose validity has ended reads as Expired (§3.5.4).
+* Where the CSMS contradicts its list that is said once (§3.5.2), however many answers do: the one about the token, the
+  one about its transaction's start, the next visit's. Again after the entry has been sent anew, or after the CSMS has
+  been of the list's opinion in between.
 """
 
 from collections.abc import Mapping
@@ -43,12 +46,14 @@ decode_version = msgspec.json.Decoder(int).decode
 class LocalList:
     """The list of one station."""
 
-    __slots__ = ("_entries", "_variables", "_version")
+    __slots__ = ("_contradicted", "_entries", "_variables", "_version")
 
     def __init__(self, variables: Variables) -> None:
         self._variables = variables
         self._entries: dict[str, LocalListEntry] = {}
         self._version = 0
+        self._contradicted: set[str] = set()
+        """Entries of which it has been said."""
 
     def restore(self, state: Mapping[str, Mapping[str, bytes]]) -> None:
         """Take the journal's list."""
@@ -85,15 +90,21 @@ class LocalList:
         """Whether a list in force names it."""
         return self.supported and id_token.key in self._entries
 
-    def conflicts(self, id_token: IdToken, info: IdTokenInfo, at: datetime) -> bool:
-        """Whether the CSMS now says otherwise than its list: one of them would let the token charge (§3.5.2).
+    def newly_contradicted(self, id_token: IdToken, info: IdTokenInfo, at: datetime) -> bool:
+        """Whether the CSMS now says otherwise than its list, one of them would let the token charge (§3.5.2), and that
+        has not been said yet.
 
         A token that is refused only because it charges elsewhere is a valid one, so that is no conflict.
         """
         listed = self.info(id_token, at)
         if listed is None or info.status is AuthorizationStatus.CONCURRENT_TX:
             return False
-        return (listed.status is AuthorizationStatus.ACCEPTED) is not (info.status is AuthorizationStatus.ACCEPTED)
+        if (listed.status is AuthorizationStatus.ACCEPTED) is (info.status is AuthorizationStatus.ACCEPTED):
+            self._contradicted.discard(id_token.key)
+            return False
+        known = id_token.key in self._contradicted
+        self._contradicted.add(id_token.key)
+        return not known
 
     def apply(self, update: SendLocalList, turn: Turn) -> RequestStatus:
         """Carry out an update, or refuse it as a whole."""
@@ -119,5 +130,7 @@ class LocalList:
                 turn.put(SECTION, key, entry)
         turn.put(HEAD, VERSION_KEY, update.version)
         self._entries, self._version = after, update.version
+        self._contradicted.difference_update(named)
+        self._contradicted &= after.keys()
         self._variables.assign(LIST_ENTRIES, str(len(after)), turn)
         return RequestStatus.ACCEPTED
