@@ -79,7 +79,7 @@ def test_cheap_hours_are_used_and_nothing_is_drawn_above_the_plan() -> None:
     assert plan.shares[A].text(0.0) == "plan: from 120 min on; 9.2 kWh until it leaves"
     advised = plan.advise(demand(A, 4.0, 40.0), 0.0)
     allocation = allocate(site, [advised], 0.0)
-    assert allocation.text(A) == "0.0 A: asks for nothing"
+    assert allocation.text(A) == "0.0 A: the plan"
     assert allocate(site, [plan.advise(demand(A, 4.0, 40.0), 2.5 * HOUR_S)], 2.5 * HOUR_S).limit_a(A) == 32.0
 
 

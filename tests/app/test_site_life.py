@@ -275,9 +275,9 @@ async def test_a_plan_is_made_and_followed_while_the_controller_runs(tmp_path: P
         assert share.now_a == 0.0
         assert share.unmet_wh == 0.0
         assert share.starts_s is not None
-        allocation = server.endpoint.controller.allocation
-        assert allocation is not None
-        assert allocation.limit_a(LEFT) == 0.0
+        shared = server.endpoint.controller.shared
+        assert shared is not None
+        assert shared.limit_a(LEFT) == 0.0
 
 
 def confirm(controller: Controller, effects: list[Effect], at: Now) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from forecourt.allocation.compiled import Asked, Column, CompiledSite
-from forecourt.allocation.demand import Turns
+from forecourt.allocation.demand import ITS_OWN, Turns
 from forecourt.allocation.explanation import Explanation, Reason
 from forecourt.allocation.filling import OWN, SLACK, Tally
 from forecourt.allocation.seats import Candidate, Refusal
@@ -110,7 +110,8 @@ class Decision:
             self.shares[demand.evse] = last if last == share else share
             return False
         if one.maximum_a <= 0.0:
-            explanation = Explanation(Reason.ASKS_NOTHING)
+            because = None if demand.wanted_because == ITS_OWN else demand.wanted_because
+            explanation = Explanation(Reason.ASKS_NOTHING, because=because)
         else:
             explanation = Explanation(
                 Reason.BELOW_MINIMUM,

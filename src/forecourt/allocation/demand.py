@@ -10,11 +10,14 @@ Guarantees
 """
 
 import math
+from typing import Final
 
 import msgspec
 
 from forecourt.domain.site import EvseKey
 from forecourt.quantities import PerPhase, Phase
+
+ITS_OWN: Final = "what it asks for"
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -23,7 +26,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     evse: EvseKey
     wanted_a: float = math.inf
     """The most that is of use; 0 asks for nothing. The EVSE's own maximum holds besides."""
-    wanted_because: str = "what it asks for"
+    wanted_because: str = ITS_OWN
     """What `wanted_a` stands for, as an explanation should name it."""
     minimum_a: float | None = None
     """A higher minimum than the EVSE's own: what this car needs to charge at all."""

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SHARED = "shared"
     """A limit of a node, shared with others."""
     ASKS_NOTHING = "asks-nothing"
+    """Or somebody wants it to have nothing."""
     BELOW_MINIMUM = "below-minimum"
     """It may have something, but less than its minimum."""
     NO_ROOM = "no-room"
@@ -61,6 +62,8 @@ class Reason(StrEnum):
     """Its minimum would take from those in a hurry, and it has time."""
     RESTS = "rests"
     """It was switched off so recently that it stays off."""
+    FALLBACK = "fallback"
+    """It has what it falls back to by itself: more doesn't fit now."""
 
 
 class Explanation(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +94,7 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
             case Reason.SHARED:
                 why = place
             case Reason.ASKS_NOTHING:
-                why = "asks for nothing"
+                why = self.because or "asks for nothing"
             case Reason.BELOW_MINIMUM:
                 why = f"{self.because} is {_ampere(self.wanted_a)}, below its minimum of {_ampere(self.minimum_a)}"
             case Reason.NO_ROOM:
@@ -104,6 +107,8 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
             case Reason.RESTS:
                 left = _duration((self.until_s if self.until_s is not None else now_s) - now_s)
                 why = f"was switched off, rests for another {left}"
+            case Reason.FALLBACK:
+                why = "what it falls back to; more doesn't fit now"
         return f"{limit_a:.1f} A: {why}"
 
     def _no_fit(self, place: str) -> str:

@@ -16,9 +16,9 @@ from datetime import datetime
 
 from forecourt.allocation.compiled import CompiledSite
 from forecourt.allocation.demand import Demand, Load, Turns
-from forecourt.allocation.realtime import Allocation, allocate
 from forecourt.controller.decision_record import DecisionCase, Recorder
 from forecourt.controller.effects import Alarm, AskStation, Decided, Decision, Effect, Persist
+from forecourt.controller.fallbacks import Shared, share
 from forecourt.controller.hearing import Station
 from forecourt.controller.instants import instants
 from forecourt.controller.issuer import Issuer, loads_of
@@ -59,7 +59,8 @@ class Controller:
         """`memory` is what the journal holds, taken over as of `now`."""
         self.site = site
         self.settings = settings
-        self.allocation: Allocation | None = None
+        self.shared: Shared | None = None
+        """The last decision."""
         self.surroundings = Surroundings(site, surroundings)
         """Meters, limits for a time, modes, wishes, plans. Who tells it something calls `expire` afterwards."""
         self._compiled = CompiledSite(limitable(site))
@@ -256,8 +257,8 @@ class Controller:
         world = [
             instant_s for line in self._lines.values() for instant_s in instants(line, self._issuer, self.settings, now)
         ]
-        if self.allocation is not None and self.allocation.next_turn_s is not None:
-            world.append(self.allocation.next_turn_s)
+        if self.shared is not None and self.shared.allocation.next_turn_s is not None:
+            world.append(self.shared.allocation.next_turn_s)
         if (surrounding_s := self.surroundings.next_s(now)) is not None:
             world.append(surrounding_s)
         world = [instant_s for instant_s in world if now.elapsed_s < instant_s < _NEVER_S]
@@ -311,10 +312,11 @@ class Controller:
                 reserved.append(Load(line.point.key, line.point.fallback_a))
         limits = self.surroundings.limits_now(self._lines, now)
         readings = self.surroundings.meters.backgrounds(now)
-        previous, shaped = self.allocation, self.surroundings.shaped(demands, self._lines, now)
-        self.allocation = allocate(
+        previous = None if self.shared is None else self.shared.allocation
+        self.shared = shared = share(
             self._compiled,
-            shaped,
+            self._lines,
+            self.surroundings.shaped(demands, self._lines, now),
             now.elapsed_s,
             readings=readings,
             limits=limits,
@@ -322,13 +324,13 @@ class Controller:
             previous=previous,
             turns=self._turns,
         )
-        shares = self.allocation.shares
         for key, line in self._lines.items():
-            line.target_a = max(self.allocation.limit_a(key), line.point.fallback_a)
-        decisions = tuple(Decision(key, share.limit_a, share.explanation) for key, share in shares.items())
+            given_a = shared.limit_a(key)
+            line.target_a = line.point.fallback_a if given_a is None else given_a
+        decisions = tuple(Decision(key, said.limit_a, said.explanation) for key, said in shared.said())
         issued = self._issuer.issue(list(self._lines.values()), self._compiled.room(readings, limits), now)
         alarms = self.surroundings.decided(self._lines, reserved, now)
-        case = DecisionCase(tuple(shaped), readings, limits, tuple(reserved), previous, self.allocation)
+        case = DecisionCase(shared.demands, readings, limits, shared.reserved, previous, shared.allocation)
         return [Decided(now.elapsed_s, decisions, case), *alarms, *issued]
 
     def _demand(self, line: Line, now: Now) -> Demand | None:
@@ -337,11 +339,12 @@ class Controller:
             return None
         priority = self.surroundings.priority(line)
         wanted_a, because = point.maximum_a, "its own maximum"
+        least_a = max(point.minimum_a, point.fallback_a)
         if account.pauses(now, pause_s=self.settings.pause_s):
             # Enough to wake up with, but only from what those who do charge leave.
-            wanted_a, because, priority = point.minimum_a, "the car pauses", priority - 1
+            wanted_a, because, priority = least_a, "the car pauses", priority - 1
         elif account.appetite_a is not None and account.appetite_a < wanted_a:
-            wanted_a, because = max(point.minimum_a, account.appetite_a), "what the car takes"
+            wanted_a, because = max(least_a, account.appetite_a), "what the car takes"
         station = self._stations[point.station_id]
         allowed_a = station.constraints.limit_a(point, station.transactions, now.at)
         if allowed_a is not None and allowed_a < wanted_a:

@@ -11,12 +11,14 @@ Guarantees (`controller.md` §3)
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 
-from forecourt.allocation.compiled import CompiledSite, Room
+from forecourt.allocation.compiled import Column, CompiledSite, Room
 from forecourt.allocation.demand import Load
 from forecourt.allocation.filling import OWN, Tally
+from forecourt.allocation.realtime import STEPS_PER_AMPERE
 from forecourt.controller.effects import Alarm, AskStation, Effect, Urgency
 from forecourt.controller.ledger import Limit
 from forecourt.controller.line import Line
@@ -34,6 +36,9 @@ _NEGLIGIBLE_A = 0.05
 _LESS_A = (0.25, 0.5, 1.0, 2.0, 4.0)
 """By how much a raise may stay below its target where that doesn't fit yet."""
 
+_WORTH_A = 1.0
+"""What a raise that stays further below it must be worth: room may come back bit by bit, each a message."""
+
 _NOTHING_A = 1e-9
 """Added to the books it asks whether they hold as they are."""
 
@@ -50,13 +55,36 @@ def loads_of(line: Line, now: Now) -> tuple[Load, ...]:
     return (Load(key, base_a, None, first_line), Load(key, exposure_a - base_a, active, first_line))
 
 
-def _aims(line: Line, least_a: float, *, starts: bool) -> Iterator[float]:
-    """What to raise to, best first: where meters read a little above the limits, the target is a little too much."""
-    target_a, minimum_a = line.target_a, line.point.minimum_a
-    yield target_a
-    yield from (target_a - less_a for less_a in _LESS_A if target_a - less_a >= max(least_a, minimum_a))
-    if starts:
-        yield minimum_a
+def _aim(line: Line, least_a: float, worth_a: float, fits: Callable[[float], bool]) -> float | None:
+    """What to raise to: as near to the target as possible where meters read a little above the limits, and it is a
+    little too much; else the most that fits, for others may be long in making room, if that is `worth_a` at least.
+    """
+    target_a, most_a = line.target_a, line.target_a
+    if fits(target_a):
+        return target_a
+    for less_a in _LESS_A:
+        if target_a - less_a >= least_a:
+            most_a = target_a - less_a
+            if fits(most_a):
+                return most_a
+    if worth_a > most_a or not fits(worth_a):
+        return None
+    low, high = 0, math.ceil((most_a - worth_a) * STEPS_PER_AMPERE)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(worth_a + middle / STEPS_PER_AMPERE) else (low, middle)
+    return worth_a + low / STEPS_PER_AMPERE
+
+
+def _added_a(line: Line, aim_a: float, now: Now) -> float:
+    """What a raise adds to the books. Even one within its own exposure needs room: where the books are over the rating,
+    what the others really draw may be all that there is. Up to its fallback it might have gone by itself."""
+    least_a = _NOTHING_A if aim_a <= line.point.fallback_a else _NEGLIGIBLE_A
+    return max(aim_a - line.account.exposure_a(now), least_a)
+
+
+def _fits(tally: Tally, column: Column, line: Line, now: Now, aim_a: float) -> bool:
+    return tally.obstacle(column, _added_a(line, aim_a, now)) == OWN
 
 
 class Issuer:
@@ -158,14 +186,13 @@ class Issuer:
             phases = account.active_phases if line.binds else None
             column = self._site.column(self._site.index(line.point.key), phases, line.first_line)
             tally = tally or self._books(lines, room, now)
-            for aim_a in _aims(line, holds_a + worth_a, starts=starts):
-                # Even a raise within its own exposure needs room: where the books are over the rating, what the
-                # others really draw may be all that there is.
-                added_a = max(aim_a - account.exposure_a(now), _NEGLIGIBLE_A)
-                if tally.obstacle(column, added_a) == OWN:
-                    tally.add(column, added_a)
-                    effects.append(self._limit(line, aim_a, Urgency.RAISE, now, bind=line.binds))
-                    break
+            fits = partial(_fits, tally, column, line, now)
+            minimum_a = line.point.minimum_a
+            partly_a = minimum_a if starts else max(holds_a + _WORTH_A, minimum_a)
+            aim_a = _aim(line, max(holds_a + worth_a, minimum_a), partly_a, fits)
+            if aim_a is not None:
+                tally.add(column, _added_a(line, aim_a, now))
+                effects.append(self._limit(line, aim_a, Urgency.RAISE, now, bind=line.binds))
         return effects
 
     def _books(self, lines: list[Line], room: Room, now: Now) -> Tally:

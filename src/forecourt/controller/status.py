@@ -115,14 +115,17 @@ def _evse(controller: Controller, line: Line, now: Now) -> EvseStatus:
 
 
 def _why(controller: Controller, line: Line, now: Now) -> str:
+    fallback_a = line.point.fallback_a
     if line.conduct.quarantined:
-        return "0.0 A: drew more than its limit again and again; until it is unplugged"
+        return f"{fallback_a:.1f} A: drew more than its limit again and again; until it is unplugged"
     if line.conduct.pauses(now):
         left_s = line.conduct.paused_until_s - now.elapsed_s
-        return f"0.0 A: drew more than its limit; for another {max(1, round(left_s / 60.0))} min"
+        return f"{fallback_a:.1f} A: drew more than its limit; for another {max(1, round(left_s / 60.0))} min"
     if not line.ready:
         return f"can't be reached; {line.account.exposure_a(now):.1f} A stay reserved"
-    return "0.0 A: no demand" if controller.allocation is None else controller.allocation.text(line.point.key)
+    if controller.shared is None:
+        return f"{fallback_a:.1f} A: nothing was decided yet"
+    return controller.shared.text(line)
 
 
 def _state(line: Line, now: Now) -> EvseState:
