@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -15,7 +15,7 @@ from forecourt.store import readings as module
 from forecourt.store.engines import make_engine
 from forecourt.store.migrate import upgrade
 from forecourt.store.readings import SqlReadings
-from forecourt.store.tables import readings, recent_readings
+from forecourt.store.tables import metadata, readings, recent_readings
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -49,16 +49,14 @@ BATCHES = st.lists(
 
 
 @given(batches=BATCHES, limit=st.integers(1, 30))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_each_reading_is_found_once_wherever_it_is(
-    batches: list[list[Reading]], limit: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@settings(max_examples=60, deadline=None)
+def test_each_reading_is_found_once_wherever_it_is(batches: list[list[Reading]], limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "MOST_RECENT", 8)
-        engine = make_engine(f"sqlite:///{tmp_path_factory.mktemp('books')}/x.db")
-        upgrade(engine)
+        engine = make_engine("sqlite://")
         expected: dict[tuple[int, datetime, float, int | None], Reading] = {}
         with engine.begin() as connection:
+            metadata.create_all(connection, tables=[readings, recent_readings])
             books = SqlReadings(connection)
             for batch in batches:
                 books.pending += batch

@@ -112,8 +112,10 @@ def seat_many(
     refused: dict[int, Refusal] = {}
     for k in hopeless:
         minimum_a = minimums_a[k]
-        row = next(row for row, weight in entries[k] if free[row] + weight * minimum_a > capacity[row])
-        refused[k] = Refusal(row, free[row], True)
+        for row, weight in entries[k]:
+            if free[row] + weight * minimum_a > capacity[row]:
+                refused[k] = Refusal(row, free[row], True)
+                break
     _ask(queue.held, taken, capacity, entries, minimums_a, refused)
     with_held = taken.copy()
     _ask(queue.waiting, taken, capacity, entries, minimums_a, refused, with_held)

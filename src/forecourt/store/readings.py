@@ -119,6 +119,8 @@ class SqlReadings:
             if evse_id is not None:
                 query = query.where(table.c.evse_id == evse_id)
             query = within(query, table.c.at, since, until).order_by(table.c.at, table.c.digest).limit(limit)
+            if table is recent_readings:
+                query = query.group_by(table.c.at, table.c.digest)  # each of those that came again once
             for row in self._connection.execute(query):
                 found.setdefault((row.at, row.digest), _SHAPE.record(row[:-1]))
         if len(self._tables) == 1:

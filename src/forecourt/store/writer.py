@@ -36,7 +36,8 @@ _CONFLICTS_IN_A_ROW: Final = 10
 _VERSION_BITS: Final = 0xFFFFFFFF
 """A row names the transaction that wrote it (`xmin`) by the lower 32 bits of its id."""
 _FEW: Final = 64
-"""Units in a batch: below, everything is written at once."""
+"""Units in a batch, below which everything is written at once, if there are few in a second, too."""
+_FEW_A_SECOND: Final = 256
 _SOON_S: Final = 0.5
 _LATEST_S: Final = 5.0
 _PAUSES: Final = 10.0
@@ -76,6 +77,10 @@ class Writer:
         self._books: SqlBooks | None = None
         self._savepoint: _Savepoint
         self._next_whole_s = 0.0
+        self._second_s = 0.0
+        self._units = 0
+        """In the second that began at `_second_s`."""
+        self._was_rush = False
         self._marked = False
 
     def close(self) -> None:
@@ -133,7 +138,7 @@ class Writer:
         connection = self.connection()
         fresh = self._books is None
         books = self._books = self._books or SqlBooks(connection, self._unlogged)
-        whole = self._shared or len(jobs) < _FEW or begun_s >= self._next_whole_s
+        whole = self._shared or not self._is_rush(len(jobs), begun_s) or begun_s >= self._next_whole_s
         transaction = connection.begin()
         try:
             if fresh and not self._shared:
@@ -173,6 +178,14 @@ class Writer:
         self._measures.batch_units.observe(len(jobs))
         self._measures.commit_s.observe(time.perf_counter() - begun_s)
         return events
+
+    def _is_rush(self, units: int, now_s: float) -> bool:
+        """Whether so much comes that what can be put off shall be."""
+        if now_s - self._second_s >= 1.0:
+            self._was_rush = now_s - self._second_s < 2.0 and self._units >= _FEW_A_SECOND
+            self._second_s, self._units = now_s, 0
+        self._units += units
+        return units >= _FEW or self._was_rush
 
     @staticmethod
     def _run_at_once(job: Job, books: SqlBooks) -> bool:
