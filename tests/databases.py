@@ -41,6 +41,16 @@ def url(file: Path, kind: str = KIND) -> str:
     return psycopg_url(name)
 
 
+def empty(file: Path) -> str:
+    """Of a database of PostgreSQL's without any tables."""
+    need_postgresql()
+    name = "forecourt_test_empty_" + hashlib.sha256(str(file).encode()).hexdigest()[:20]
+    _execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    _execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    _made.append(name)
+    return psycopg_url(name)
+
+
 def psycopg_url(name: str) -> str:
     """Of a database on the server."""
     return SERVER.rpartition("/")[0] + f"/{name}"

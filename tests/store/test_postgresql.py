@@ -1,7 +1,9 @@
 """The books on PostgreSQL: two writers that lose nothing of each other, connections that are cut, weeks of readings."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from forecourt.csms.ports import Books, StoreUnavailable
 from forecourt.csms.records import Connector, Direction, Event, MessageFilter, Reading, Token, Transaction
 from forecourt.domain.meter import SampledValue
 from forecourt.store.engines import make_engine
+from forecourt.store.migrate import UPGRADE, upgrade
 from forecourt.store.partitions import week_of
 from forecourt.store.sql import SqlStore, open_store
 from forecourt.store.writer import Job, Writer
@@ -23,6 +26,11 @@ from tests import databases
 from tests.store.test_sql import NOW, Said, token, values
 
 WEEK = timedelta(weeks=1)
+WAITING = (
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+    " WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+)
+"""How many wait for a lock of ours."""
 
 
 class Two:
@@ -325,3 +333,20 @@ async def test_a_unit_that_fails_in_the_database_takes_nobody_with_it(two: Two) 
 def test_a_url_of_something_else_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="mysql"):
         make_engine("mysql://root@localhost/x")
+
+
+def test_processes_that_start_together_make_the_tables_once(tmp_path: Path) -> None:
+    """All of them wait at the door with an empty database in view; each but the first finds it made."""
+    url = databases.empty(tmp_path / "x.db")
+    engines = [make_engine(url) for _ in range(3)]
+    with server(url) as other, ThreadPoolExecutor() as threads:
+        other.execute("SELECT pg_advisory_lock(%s)", (UPGRADE,))
+        upgrades = [threads.submit(upgrade, engine) for engine in engines]
+        until_s = time.monotonic() + 10
+        while other.execute(WAITING).fetchone() != (3,):
+            assert time.monotonic() < until_s
+            time.sleep(0.02)
+        other.execute("SELECT pg_advisory_unlock(%s)", (UPGRADE,))
+        assert len({one.result(60) for one in upgrades}) == 1
+    for engine in engines:
+        engine.dispose()

@@ -177,14 +177,6 @@ async def running_csms(settings: CsmsFile, clock: Clock | None = None) -> AsyncI
         await store.close()
 
 
-async def first_key(context: Context) -> str | None:
-    """The text of a new administrator's key when there is none yet: shown once, at the first run."""
-    if await access.list_api_keys(context):
-        return None
-    _, text = await access.create_api_key(context, "first run", ("admin", "write", "read"))
-    return text
-
-
 def command(
     config: Annotated[
         Path | None,
@@ -278,7 +270,7 @@ async def _tell(settings: CsmsFile, csms: RunningCsms) -> None:
         if listener.tls is None and not is_loopback(listener.host) and not settings.csms.refuse_plain:
             log.warning("stations are let in without TLS at %s port %d", listener.host, port)
     say(f"      API at {'http' if settings.api.tls is None else 'https'}://{settings.api.host}:{csms.api.port}/api/v1")
-    if not settings.api.open_access and (key := await first_key(csms.context)) is not None:
+    if not settings.api.open_access and (key := await access.first_api_key(csms.context)) is not None:
         say(f"      API key, shown this once: {key}")
     if not settings.api.open_access and (password := await people.first_administrator(csms.context)) is not None:
         say(f"      sign in as admin with this password, for one use: {password}")

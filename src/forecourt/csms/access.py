@@ -22,6 +22,9 @@ PREFIX: Final = "fck_"
 
 _NO_HASH: Final = bytes(32)
 
+_FIRST: Final = "0" * 16
+"""The number of the key of the first run."""
+
 
 async def create_api_key(
     context: Context,
@@ -59,6 +62,33 @@ async def create_api_key(
 
     await context.store.write(store)
     return key, f"{PREFIX}{key.id}_{secret}"
+
+
+async def first_api_key(context: Context) -> str | None:
+    """The text of an administrator's key where there was none yet: shown once, at the first run.
+
+    Of several processes that start together one makes it: all would make the key of the same number.
+    """
+    now = context.clock.now().at
+    key = ApiKey(
+        id=_FIRST,
+        organisation_id=context.organisation_id,
+        name="first run",
+        scopes=("admin", "write", "read"),
+        created_at=now,
+        expires_at=None,
+    )
+    secret = secrets.token_urlsafe(32)
+
+    def store(books: Books) -> bool:
+        if books.access.keys(context.organisation_id):
+            return False
+        books.access.add_key(key, _hash(secret))
+        return True
+
+    if await list_api_keys(context) or not await context.store.write(store):
+        return None
+    return f"{PREFIX}{key.id}_{secret}"
 
 
 async def verify_api_key(context: Context, text: str) -> ApiKey | None:

@@ -192,7 +192,10 @@ async def first_administrator(context: Context, name: str = "admin") -> str | No
     """The one-time password of a new administrator where there is no user yet; None: there is one."""
     if await context.store.read(lambda books: books.people.users.any(context.organisation_id)):
         return None
-    _, text = await create_user(context, UserFields(name=name, role=Role.ADMIN))
+    try:
+        _, text = await create_user(context, UserFields(name=name, role=Role.ADMIN))
+    except Conflict:  # another process that has started at the same time was quicker
+        return None
     return text
 
 

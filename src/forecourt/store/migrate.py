@@ -13,7 +13,8 @@ from forecourt.store.sequences import make_native
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(:key)")
-_UPGRADE: Final = 0x0F0C01
+UPGRADE: Final = 0x0F0C01
+"""The number of the lock."""
 
 
 def configuration() -> Config:
@@ -27,10 +28,13 @@ def configuration() -> Config:
 def upgrade(engine: Engine, revision: str = "head") -> str:
     """Run the steps that are missing; all of them, or none where the database can. Gives where it is now."""
     config = configuration()
+    if engine.dialect.name == "postgresql":
+        # Who has waited must see what was done meanwhile, and not what there was when it began to wait.
+        engine = engine.execution_options(isolation_level="READ COMMITTED")
     with engine.begin() as connection:
         if is_postgresql(connection):
             # Of several processes that start together, one migrates.
-            connection.execute(_ONE_AT_A_TIME, {"key": _UPGRADE})
+            connection.execute(_ONE_AT_A_TIME, {"key": UPGRADE})
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         if is_postgresql(connection):
