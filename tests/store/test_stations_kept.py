@@ -205,4 +205,5 @@ async def test_a_transaction_that_has_ended_is_not_kept_in_mind(store: SqlStore)
     await store.write(lambda books: books.transactions.save(ended))
     assert await store.write(kept) == (False, False)
     assert await store.write(state) is TransactionState.ENDED
+    assert await store.write(kept) == (False, False), "that somebody asked for it is no reason to keep it"
     assert await store.read(state) is TransactionState.ENDED

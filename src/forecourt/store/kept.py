@@ -135,7 +135,7 @@ class Kept(Generic[K, R]):
         """
         self._undo.clear()
         for key in over:
-            if key not in self._soon:
+            if key not in self._soon and key not in self._owed:
                 self.forget(key)
                 self.taken.pop(key, None)
                 self._doubtful.pop(key, None)

@@ -55,6 +55,8 @@ class SqlTransactionBooks:
         self._meters: dict[tuple[int, str], RunningMeter] = {}
         self._running: dict[int, set[int]] = {}
         """By station: numbers of its transactions that run, and were written here."""
+        self._looked_up: list[Transaction] = []
+        """Those that don't run, and were asked for in this batch."""
         self.flushes = 0
 
     def add(self, transaction: Transaction, start_key: str | None = None) -> Transaction:
@@ -182,6 +184,8 @@ class SqlTransactionBooks:
         self.kept.learn(found.number, found)
         if found.transaction_id is not None:
             self.numbers.learn((found.station_number, found.transaction_id), found.number)
+        if found.state is not TransactionState.ACTIVE:
+            self._looked_up.append(found)
         return found
 
     def write_changed(self, *, whole: bool = True) -> None:
@@ -209,12 +213,13 @@ class SqlTransactionBooks:
         """The batch is in the database; see `Kept.committed`. What has ended is not kept in mind."""
         over: list[int] = []
         ids: list[tuple[int, str]] = []
-        for number, transaction in self.kept.taken.items():
+        for transaction in (*self.kept.taken.values(), *self._looked_up):
             if transaction.state is not TransactionState.ACTIVE:
-                over.append(number)
+                over.append(transaction.number)
                 if transaction.transaction_id is not None:
                     ids.append((transaction.station_number, transaction.transaction_id))
                     self._meters.pop(ids[-1], None)
+        self._looked_up = []
         if version is not None:
             if len(self._by_id) > MOST_KEPT:
                 self._by_id.clear()
