@@ -76,7 +76,7 @@ class TransactionBody(Body, frozen=True, kw_only=True):
     transaction: Transaction
 
 
-class MeterSampleBody(Body, frozen=True, kw_only=True):
+class MeterSampleBody(Body, frozen=True, kw_only=True, gc=False):
     """A meter was read."""
 
     evse_id: int

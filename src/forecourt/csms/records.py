@@ -312,7 +312,7 @@ class Transaction(Record, frozen=True, kw_only=True):
         return tuple(gaps)
 
 
-class Reading(Record, frozen=True, kw_only=True):
+class Reading(Record, frozen=True, kw_only=True, gc=False):
     """What a meter said at one instant."""
 
     organisation_id: int
@@ -404,7 +404,7 @@ class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Somewhere in the frame, whatever its case."""
 
 
-class Event(Record, frozen=True, kw_only=True):
+class Event(Record, frozen=True, kw_only=True, gc=False):
     """Something the CSMS tells whoever listens. `id` grows with every event; 0: it isn't logged, so not replayed."""
 
     id: int

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 
-class Now(msgspec.Struct, frozen=True):
+class Now(msgspec.Struct, frozen=True, gc=False):
     """One instant on the three clocks."""
 
     protocol_s: float

@@ -209,8 +209,10 @@ class CsmsSession:
         self._busy = False
         frame = self._peer.answer(heard.message_id, heard.reply)
         if frame is not None:
-            self._send(frame)
-        self._counted(heard.action, CallOutcome.ANSWERED, received_s)
+            if self._keeps_frames:
+                self._log(Direction.OUT, frame)
+            self._connection.send(frame)
+        self._measures.came(heard.action, CallOutcome.ANSWERED, time.perf_counter() - received_s)
         if self._inbox or not self._reading:
             self._take_next()
         if self._peer.has_outgoing:

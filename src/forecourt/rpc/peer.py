@@ -199,7 +199,12 @@ class Peer:
 
     def answer(self, message_id: str, payload: bytes) -> bytes | None:
         """As `reply`, but the frame is given to whoever asks, to be sent at once. None: there is no such call open."""
-        return frames.encode_call_result(message_id, payload) if self._settle(message_id) else None
+        # With each message that comes: in few steps.
+        if self._answers_may_be_refused:
+            return frames.encode_call_result(message_id, payload) if self._settle(message_id) else None
+        if self._incoming.pop(message_id, None) is None:
+            return None
+        return frames.encode_call_result(message_id, payload)
 
     def reply_error(self, message_id: str, cause: Cause, description: str = "", details: bytes = b"{}") -> bool:
         """Refuse a call of the other end. `details` is a JSON object. False: as for `reply`."""
