@@ -16,6 +16,7 @@ from forecourt.csms.ports import Books
 from forecourt.csms.records import ConnectedStation, Connector, Reading, Transaction
 from forecourt.domain.events import (
     Acknowledged,
+    ChargingStateReported,
     ConnectorStatusReported,
     MeterSampled,
     Notice,
@@ -27,6 +28,7 @@ from forecourt.domain.events import (
 from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue, ReadingContext, SampledValue
 from forecourt.domain.station import ConnectorStatus
 from forecourt.domain.token import IdToken
+from forecourt.domain.transaction import ChargingState
 from tests.csms.worlds import START, World, world
 
 POWER = Measurand.POWER_ACTIVE_IMPORT
@@ -58,6 +60,14 @@ def story(chance: random.Random, transaction_id: str) -> Iterator[StationEvent]:
         yield MeterSampled(evse_id=evse_id, transaction_id=transaction_id, meter_values=tuple(values))
         if wh > 1e8 or wh < 0:
             wh = 1000.0
+        if chance.random() < 0.15:
+            status = chance.choice([ConnectorStatus.OCCUPIED, ConnectorStatus.OCCUPIED, ConnectorStatus.AVAILABLE])
+            yield ConnectorStatusReported(evse_id=1, connector_id=1, at=at, connector_status=status)
+        if chance.random() < 0.15:
+            doing = chance.choice([ChargingState.CHARGING, ChargingState.CHARGING, ChargingState.SUSPENDED_EV])
+            yield ChargingStateReported(
+                transaction_id=transaction_id, evse_id=1, connector_id=1, at=at, charging_state=doing
+            )
     if chance.random() < 0.5:
         final = MeterValue(at + timedelta(seconds=60), (register(wh + 10, ReadingContext.TRANSACTION_END),))
         yield TransactionEnded(transaction_id=transaction_id, at=final.at, meter_values=(final,))
@@ -146,7 +156,7 @@ async def test_the_short_way_comes_to_the_same(
             outcomes.append((*(anonymous(part) for part in found), told))
             short += sum(taken)
     assert outcomes[0] == outcomes[1]
-    assert short > 3
+    assert short > 2
 
 
 async def test_what_follows_from_readings_is_in_the_books_soon_after_a_rush(tmp_path: Path) -> None:
