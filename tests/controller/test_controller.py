@@ -1,7 +1,7 @@
 """The controller shares a fuse and never overloads it, whatever stations and links do (`controller.md` §3)."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import assume, given, settings
@@ -11,9 +11,11 @@ from forecourt.allocation.check import prove_fallbacks
 from forecourt.controller.ledger import Account
 from forecourt.controller.settings import ControllerSettings, LimitKey
 from forecourt.domain.clock import Now
+from forecourt.domain.events import ConnectorStatusReported, Notice
 from forecourt.domain.profile import ChargingProfileKind, ChargingProfilePurpose, ChargingRateUnit, RecurrencyKind
 from forecourt.domain.requests import CsmsRequest, SetChargingProfile, SetVariables
-from forecourt.domain.site import Circuit, EvsePoint, GridConnection, Site
+from forecourt.domain.site import Circuit, EvseKey, EvsePoint, GridConnection, Site
+from forecourt.domain.station import ConnectorStatus
 from forecourt.domain.transaction import ChargingState
 from forecourt.quantities import PHASES, PerPhase
 from tests.controller.bench import START, Bench, Car, Faults
@@ -326,3 +328,22 @@ def test_what_was_read_of_a_transaction_that_is_over_is_no_disobedience() -> Non
     assert bench.run(5) == []
     assert bench.alarms == []
     assert bench.controller.account(evse.point.key).exposure_a(bench.now) == 0.0
+
+
+def test_a_state_from_before_the_transaction_ends_nothing() -> None:
+    bench = all_connected(make_site(1, 40))
+    bench.plug_in("S0", Car(32, 3))
+    assert bench.run(60) == []
+    account = bench.controller.lines[EvseKey("S0", 1)].account
+    held_a = account.exposure_a(bench.now)
+    assert held_a > 0.0
+
+    def say_free(at: datetime) -> None:
+        free = ConnectorStatusReported(evse_id=1, connector_id=1, at=at, connector_status=ConnectorStatus.AVAILABLE)
+        bench.controller.station_said("S0", Notice((free,)), bench.now)
+
+    say_free(bench.now.at - timedelta(seconds=61))
+    assert account.in_transaction
+    assert account.exposure_a(bench.now) == held_a
+    say_free(bench.now.at)
+    assert not account.in_transaction, "and one from after its start does"

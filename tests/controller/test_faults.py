@@ -56,6 +56,11 @@ def test_the_end_of_a_lease_that_a_slow_clock_and_a_slow_car_put_off() -> None:
     Played().play(range(1_460, 1_461), 17)
 
 
+def test_a_connector_that_was_free_before_its_transaction_began() -> None:
+    """A story in which that was heard after the start, and voided a limit on its way: two cars drew on one line."""
+    Played().play(range(1_238, 1_239), 18)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.timeout(3600)

@@ -1,7 +1,9 @@
 """What the controller learns from the notices that pass, and enters into the books.
 
 Guarantees
-* A transaction is on from its start, or from a reading or state that names it, to its end; ends of others are ignored.
+* A transaction is on from its start, or from a reading or state that names it, to its end; ends of others are ignored,
+  and so are states of a connector from before its start: they may be overtaken by it on their way, and would void what
+  is bound to it.
 * Readings that were kept while the station was offline tell of the past and are no evidence. When a reading was taken
   is judged by its timestamp and what is known of the station's clock, never by when it arrived.
 """
@@ -47,6 +49,8 @@ class Station:
         """The station's, as far as it is known."""
         self._stamped: dict[int, datetime] = {}
         """When, by the station's clock, the last reading of each EVSE was taken."""
+        self._started_at: dict[int, datetime] = {}
+        """When, by the same, the last transaction of each EVSE began."""
 
     @property
     def station_id(self) -> str:
@@ -130,6 +134,9 @@ class Station:
 
     def _connector(self, event: ConnectorStatusReported) -> None:
         for line in self.named(event.evse_id):
+            # Of one second, it may have been said before the start or after it; an end says so by itself.
+            if self._is_past(line, event.at) or self._is_of_the_start(line, event.at):
+                continue
             free = event.connector_status in (ConnectorStatus.AVAILABLE, ConnectorStatus.RESERVED)
             if event.connector_status is ConnectorStatus.UNAVAILABLE:
                 free = not line.account.in_transaction
@@ -140,6 +147,8 @@ class Station:
     def _charging(self, event: ChargingStateReported, now: Now) -> None:
         for line in self.named(event.evse_id, event.transaction_id):
             account = line.account
+            if self._is_past(line, event.at):
+                continue
             account.plugged(True)
             if event.transaction_id is not None:
                 self.began(line, event.transaction_id, now)
@@ -152,6 +161,7 @@ class Station:
             # Perhaps the same start, repeated because its answer was lost: only another id ends the one before.
             line.account.plugged(True)
             line.account.in_transaction = True
+            self._started_at[line.point.evse_id] = event.at
             if event.transaction_id is not None:
                 self.began(line, event.transaction_id, now)
 
@@ -186,6 +196,14 @@ class Station:
                     patience_s=settings.patience_s,
                     appetite_s=settings.appetite_s,
                 )
+
+    def _is_past(self, line: Line, at: datetime | None) -> bool:
+        """Whether a state is from before the transaction that is on."""
+        started_at = self._started_at.get(line.point.evse_id)
+        return line.account.in_transaction and at is not None and started_at is not None and at < started_at
+
+    def _is_of_the_start(self, line: Line, at: datetime | None) -> bool:
+        return line.account.in_transaction and at is not None and at == self._started_at.get(line.point.evse_id)
 
     def _is_news(self, line: Line, at: datetime, now: Now) -> bool:
         """Whether a reading tells of the present: neither kept for long nor overtaken by a later one. Where nobody
