@@ -19,6 +19,7 @@ from forecourt.app.site_life import SiteLife, living
 from forecourt.controller.effects import Alarm
 from forecourt.controller.surplus import ChargeMode
 from forecourt.domain.journal import Journal
+from forecourt.domain.sentence import say
 from forecourt.domain.site import EvseKey
 from forecourt.net.backoff import BackoffPolicy
 from forecourt.net.clock import RealClock
@@ -99,7 +100,7 @@ async def shown(csms: House, number: int, **wanted: Any) -> Any:
 
 
 def alarm(server: ControllerServer, text: str) -> None:
-    server.endpoint.raised(Alarm("test", text, LEFT), RealClock().now())
+    server.endpoint.raised(Alarm("test", say(text), LEFT), RealClock().now())
 
 
 async def alarms(csms: House, number: int) -> list[str]:

@@ -34,6 +34,23 @@ async def test_a_site_shows_its_loads_and_who_gets_what(browser: Browser, site: 
         await picture(page, "site")
 
 
+async def test_why_is_told_in_the_viewers_language(browser: Browser, site: Site) -> None:
+    """Reasons come from the controller as sentences: words are looked up, numbers written as the viewer writes them."""
+    async with a_page(browser, site.address, language="de-DE") as page:
+        await _open(page, "Übersichtsschaltplan")
+        table = page.locator("section.card", has=page.get_by_role("heading", name="Was jedes Auto bekommt, und warum"))
+        why = table.get_by_role("row", name=f"{FIRST}/1").locator("td[data-label=Warum]")
+        await expect(why).to_contain_text(re.compile(r"^\d+,\d A: \w"))
+        await expect(why).to_contain_text(re.compile(r"Plan: .* kWh bis zur Abfahrt"))
+        for english in ("its own", "what the", "limit of", "phase", "asks for", "until it leaves", "doesn't fit"):
+            await expect(table).not_to_contain_text(english)
+        decided = page.locator(
+            "section.card", has=page.get_by_role("heading", name="Alarme, Entscheidungen und Grenzen")
+        )
+        await expect(decided.locator("tbody tr").first).to_contain_text(re.compile(r"\d,\d A: "))
+        await picture(page, "site-german")
+
+
 @pytest.mark.slow
 async def test_the_plan_is_shown_against_prices_and_carbon(browser: Browser, site: Site) -> None:
     async with a_page(browser, site.address) as page:
@@ -116,8 +133,8 @@ def _shares(page: Page) -> Locator:
     return page.locator("section.card", has=page.get_by_role("heading", name="What each car gets, and why"))
 
 
-async def _open(page: Page) -> None:
+async def _open(page: Page, diagram: str = "Single-line diagram") -> None:
     await page.goto("/sites")
     await page.get_by_role("link", name="Demonstration").click()
-    await expect(page.get_by_role("heading", name="Single-line diagram")).to_be_visible()
+    await expect(page.get_by_role("heading", name=diagram)).to_be_visible()
     await arrived(page)

@@ -5,6 +5,8 @@ import { type Translate, useText } from "./text";
 /** Numbers, times and amounts as the viewer writes them; times in the viewer's zone. */
 export interface Format {
   number: (value: number | null | undefined, digits?: number) => string;
+  /** With as many digits as it has, two at most. */
+  plain: (value: number) => string;
   power: (watts: number | null | undefined) => string;
   energy: (wattHours: number | null | undefined) => string;
   time: (instant: string | number | Date | null | undefined) => string;
@@ -48,8 +50,10 @@ export function makeFormat(locale: string, t: Translate): Format {
     if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
     return t("{n} days", { n: Math.floor(hours / 24) });
   };
+  const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
   return {
     number,
+    plain: (value) => plain.format(value),
     power: (watts) =>
       watts === null || watts === undefined
         ? NOTHING

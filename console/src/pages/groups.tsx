@@ -5,6 +5,7 @@ import { Link } from "react-router";
 import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
+import { useTold } from "../i18n/told";
 import { useFleet } from "../live/fleet";
 import { Empty, PageHead, Pill, type Tone } from "../parts/basics";
 import { Pages, usePages } from "../parts/more";
@@ -64,6 +65,7 @@ export default function GroupsPage() {
 function OneGroup({ of: group, edit }: { of: Group; edit: () => void }) {
   const { t } = useText();
   const format = useFormat();
+  const told = useTold();
   const viewer = useViewer();
   const deed = useDeed();
   const [question, ask] = useQuestion();
@@ -116,8 +118,8 @@ function OneGroup({ of: group, edit }: { of: Group; edit: () => void }) {
             ? t("ceiling {limit}", { limit: amount(terms.rate_limit) })
             : t("{used} of {limit}", { used: amount(status.allowed), limit: amount(status.rate_limit) })}
         </span>
-        {status !== null && <span className="faint small">{status.because}</span>}
-        {status?.problem && <Pill tone="bad">{status.problem}</Pill>}
+        {status !== null && <span className="faint small">{told(null, status.because)}</span>}
+        {status?.problem && <Pill tone="bad">{told(null, status.problem)}</Pill>}
       </div>
       {status !== null && (
         <progress
@@ -146,7 +148,7 @@ function OneGroup({ of: group, edit }: { of: Group; edit: () => void }) {
             },
             { name: "Share", num: true, cell: (one) => `${format.number(one.share_a)} A` },
             { name: "At most", num: true, cell: (one) => `${format.number(one.allowed_a)} A` },
-            { name: "Why", cell: (one) => one.reason },
+            { name: "Why", cell: (one) => told(one.sentence, one.reason) },
             {
               name: "Transaction",
               cell: (one) =>

@@ -6,6 +6,7 @@ import { useParams } from "react-router";
 import { api, asked, type Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { type Text, useText } from "../i18n/text";
+import { useTold } from "../i18n/told";
 import { Empty, Loading, PageHead, Pill, Trouble } from "../parts/basics";
 import { Pages, useLive, usePages } from "../parts/more";
 import { useDeed, useQuestion } from "../parts/outcome";
@@ -159,6 +160,7 @@ const KINDS: readonly [Kind, Text][] = [
 function Records({ id }: { id: number }) {
   const { t } = useText();
   const format = useFormat();
+  const told = useTold();
   const [kind, only] = useState<Kind | null>(null);
   const found = usePages(
     ["sites", "records", id, kind],
@@ -205,7 +207,7 @@ function Records({ id }: { id: number }) {
                 name: "Message",
                 cell: (one) => (
                   <>
-                    {one.kind === "alarm" && <Pill tone="bad">{one.code}</Pill>} {one.text}
+                    {one.kind === "alarm" && <Pill tone="bad">{one.code}</Pill>} {told(one.sentence, one.text)}
                   </>
                 ),
               },

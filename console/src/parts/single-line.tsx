@@ -3,6 +3,7 @@ import { Link } from "react-router";
 import type { Schemas } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { useText } from "../i18n/text";
+import { useTold } from "../i18n/told";
 import type { State } from "../live/fleet";
 import { Pill, STATE_WORDS, StateMark } from "./basics";
 
@@ -56,6 +57,7 @@ export function SingleLine({ site, limit }: { site: Site; limit: Choose }) {
 
 function Branch({ site, node, limit }: { site: Site; node: SiteNode; limit: Choose }) {
   const { t } = useText();
+  const told = useTold();
   const below = site.nodes.filter((one) => one.parent === node.name);
   return (
     <li>
@@ -87,7 +89,9 @@ function Branch({ site, node, limit }: { site: Site; node: SiteNode; limit: Choo
             limit={node.limit_a?.[index] ?? null}
           />
         ))}
-        {node.limited !== null && <Pill tone="warn">{node.limited}</Pill>}
+        {node.limited !== null && (
+          <Pill tone="warn">{node.sentences.map((one) => told(one)).join("; ") || node.limited}</Pill>
+        )}
         <Feeds evses={site.evses.filter((one) => one.node === node.name)} />
       </div>
       {below.length > 0 && (
@@ -104,6 +108,7 @@ function Branch({ site, node, limit }: { site: Site; node: SiteNode; limit: Choo
 /** The EVSEs of a node: those where something is, and how many others there are. */
 function Feeds({ evses }: { evses: readonly SiteEvse[] }) {
   const { t } = useText();
+  const told = useTold();
   const format = useFormat();
   const busy = evses.filter((one) => !isIdle(one));
   const idle = evses.length - busy.length;
@@ -115,7 +120,7 @@ function Feeds({ evses }: { evses: readonly SiteEvse[] }) {
           <Link
             className="line-evse"
             to={`/stations/${encodeURIComponent(evse.station_id)}`}
-            title={evse.why ?? undefined}
+            title={told(evse.sentence, evse.why) ?? undefined}
           >
             <StateMark state={stateOfEvse(evse)}>{evse.evse_id === 1 ? evse.station_id : evse.evse}</StateMark>
             <span className="faint">

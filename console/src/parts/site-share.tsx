@@ -3,6 +3,7 @@ import { Link } from "react-router";
 import { api, asked } from "../api/client";
 import { useFormat } from "../i18n/format";
 import { useText } from "../i18n/text";
+import { useTold } from "../i18n/told";
 import type { Station } from "../live/fleet";
 import type { Site, SiteEvse } from "./single-line";
 
@@ -44,6 +45,7 @@ export function useSiteShares(station: Station): readonly Share[] {
 export function SiteShare({ of }: { of: Share }) {
   const { t } = useText();
   const format = useFormat();
+  const told = useTold();
   const { site, evse } = of;
   return (
     <div className="small">
@@ -53,7 +55,7 @@ export function SiteShare({ of }: { of: Share }) {
       {evse.limit_a === null
         ? `: ${t("isn't limited")}`
         : `: ${t("may draw {limit}", { limit: `${format.number(evse.limit_a, 1)} A` })}`}
-      {evse.why !== null && <div className="faint">{evse.why}</div>}
+      {evse.why !== null && <div className="faint">{told(evse.sentence, evse.why)}</div>}
     </div>
   );
 }

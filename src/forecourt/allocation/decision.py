@@ -19,6 +19,7 @@ from forecourt.allocation.demand import ITS_OWN, Turns
 from forecourt.allocation.explanation import Explanation, Reason
 from forecourt.allocation.filling import OWN, SLACK, Tally
 from forecourt.allocation.seats import Candidate, Refusal
+from forecourt.domain.sentence import Sentence, say
 from forecourt.domain.site import EvseKey
 
 
@@ -59,6 +60,11 @@ class Allocation(msgspec.Struct, frozen=True):
         """The share and its reason in a line."""
         share = self.shares.get(key)
         return "0.0 A: no demand" if share is None else share.explanation.text(share.limit_a, self.decided_s)
+
+    def why(self, key: EvseKey) -> Sentence:
+        """The reason alone."""
+        share = self.shares.get(key)
+        return say("no demand") if share is None else share.explanation.why(self.decided_s)
 
 
 _WAITING: Final = frozenset({Reason.WAITS, Reason.NO_ROOM, Reason.CAN_WAIT, Reason.RESTS})

@@ -1,7 +1,8 @@
 """Why an EVSE has the current it has: what bound it, in numbers and in words.
 
 Guarantees
-* Each share of an allocation carries an `Explanation`; `text()` says it in a line: "9.0 A: circuit B, phase L2".
+* Each share of an allocation carries an `Explanation`; `text()` says it in a line: "9.0 A: circuit B, phase L2", and
+  `sentence()` so that it can be said in other languages.
 * `Bound` names a limit of a node exactly, so that a program can follow it up as well as a person.
 """
 
@@ -9,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from forecourt.domain.sentence import Sentence, duration, say
 from forecourt.quantities import Phase
 
 
@@ -33,14 +35,25 @@ class Bound(msgspec.Struct, frozen=True, gc=False):
 
     def text(self) -> str:
         """Such as `circuit B, phase L2`."""
-        place = f"{'grid connection' if self.is_grid else 'circuit'} {self.node}"
+        return str(self.sentence())
+
+    def sentence(self) -> Sentence:
+        """The same."""
+        node, phase, over = self.node, str(self.phase), str(self.over)
         match self.kind:
+            case LimitKind.FUSE if self.is_grid:
+                return say("grid connection {node}, phase {phase}", node=node, phase=phase)
             case LimitKind.FUSE:
-                return f"{place}, phase {self.phase}"
+                return say("circuit {node}, phase {phase}", node=node, phase=phase)
+            case LimitKind.POWER if self.is_grid:
+                return say("power limit of grid connection {node}", node=node)
             case LimitKind.POWER:
-                return f"power limit of {place}"
+                return say("power limit of circuit {node}", node=node)
+            case LimitKind.ASYMMETRY if self.is_grid:
+                words = "asymmetry limit of grid connection {node}, {phase} over {over}"
             case LimitKind.ASYMMETRY:
-                return f"asymmetry limit of {place}, {self.phase} over {self.over}"
+                words = "asymmetry limit of circuit {node}, {phase} over {over}"
+        return say(words, node=node, phase=phase, over=over)
 
 
 class Reason(StrEnum):
@@ -85,42 +98,58 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
 
     def text(self, limit_a: float, now_s: float) -> str:
         """One line for a person."""
-        place = self.bound.text() if self.bound is not None else "nothing"
+        return str(self.sentence(limit_a, now_s))
+
+    def sentence(self, limit_a: float, now_s: float) -> Sentence:
+        """The same."""
+        return say("{limit:.1f} A: {why}", limit=limit_a, why=self.why(now_s))
+
+    def why(self, now_s: float) -> Sentence:
+        """The reason alone."""
         match self.reason:
             case Reason.OWN_MAXIMUM:
-                why = "its own maximum"
+                return say("its own maximum")
             case Reason.WANTED:
-                why = self.because or "what it asks for"
+                return say(self.because or "what it asks for")
             case Reason.SHARED:
-                why = place
+                return self._place()
             case Reason.ASKS_NOTHING:
-                why = self.because or "asks for nothing"
+                return say(self.because or "asks for nothing")
             case Reason.BELOW_MINIMUM:
-                why = f"{self.because} is {_ampere(self.wanted_a)}, below its minimum of {_ampere(self.minimum_a)}"
+                return say(
+                    "{because} is {wanted:g} A, below its minimum of {minimum:g} A",
+                    because=say(self.because or "what it asks for"),
+                    wanted=_ampere(self.wanted_a),
+                    minimum=_ampere(self.minimum_a),
+                )
             case Reason.NO_ROOM:
-                why = self._no_fit(place)
+                return self._no_fit()
             case Reason.WAITS:
-                waited = _duration(now_s - (self.since_s if self.since_s is not None else now_s))
-                why = f"{self._no_fit(place)}, waits its turn for {waited}"
+                waited = duration(now_s - (self.since_s if self.since_s is not None else now_s))
+                return say("{problem}, waits its turn for {time}", problem=self._no_fit(), time=waited)
             case Reason.CAN_WAIT:
-                why = f"{self._no_fit(place)}, has time and lets others go first"
+                return say("{problem}, has time and lets others go first", problem=self._no_fit())
             case Reason.RESTS:
-                left = _duration((self.until_s if self.until_s is not None else now_s) - now_s)
-                why = f"was switched off, rests for another {left}"
+                left = duration((self.until_s if self.until_s is not None else now_s) - now_s)
+                return say("was switched off, rests for another {time}", time=left)
             case Reason.FALLBACK:
-                why = "what it falls back to; more doesn't fit now"
-        return f"{limit_a:.1f} A: {why}"
+                return say("what it falls back to; more doesn't fit now")
 
-    def _no_fit(self, place: str) -> str:
-        unit = "W" if self.bound is not None and self.bound.kind is LimitKind.POWER else "A"
-        taken = f"{self.used or 0.0:.1f} of {self.capacity or 0.0:.1f} {unit} taken"
-        return f"minimum of {_ampere(self.minimum_a)} doesn't fit under {place} ({taken})"
+    def _place(self) -> Sentence:
+        return say("nothing") if self.bound is None else self.bound.sentence()
+
+    def _no_fit(self) -> Sentence:
+        watts = self.bound is not None and self.bound.kind is LimitKind.POWER
+        return say(
+            "minimum of {minimum:g} A doesn't fit under {place} ({used:.1f} of {capacity:.1f} W taken)"
+            if watts
+            else "minimum of {minimum:g} A doesn't fit under {place} ({used:.1f} of {capacity:.1f} A taken)",
+            minimum=_ampere(self.minimum_a),
+            place=self._place(),
+            used=self.used or 0.0,
+            capacity=self.capacity or 0.0,
+        )
 
 
-def _ampere(value: float | None) -> str:
-    return f"{round(value or 0.0, 2):g} A"
-
-
-def _duration(seconds: float) -> str:
-    whole = round(max(seconds, 0.0))
-    return f"{whole} s" if whole < 120 else f"{whole // 60} min"
+def _ampere(value: float | None) -> float:
+    return round(value or 0.0, 2)

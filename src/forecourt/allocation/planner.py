@@ -35,6 +35,7 @@ from forecourt.allocation.filling import Tally
 from forecourt.allocation.horizon import Forecast, Slots, growing_slots, per_slot
 from forecourt.allocation.programme import Programme, Solver
 from forecourt.allocation.urgency import NEUTRAL_S
+from forecourt.domain.sentence import Sentence, say
 from forecourt.domain.site import EvseKey
 
 LONGEST_S: Final = 86400.0
@@ -65,14 +66,20 @@ class PlannedShare(msgspec.Struct, frozen=True, gc=False):
 
     def text(self, now_s: float) -> str:
         """One line for a person."""
-        unmet = f", {self.unmet_wh / 1000.0:.1f} kWh can't be met" if self.unmet_wh >= 50.0 else ""
-        whole = f"{self.planned_wh / 1000.0:.1f} kWh until it leaves{unmet}"
+        return str(self.sentence(now_s))
+
+    def sentence(self, now_s: float) -> Sentence:
+        """The same."""
+        energy, unmet = self.planned_wh / 1000.0, self.unmet_wh / 1000.0
+        whole = say("{energy:.1f} kWh until it leaves", energy=energy)
+        if self.unmet_wh >= 50.0:
+            whole = say("{energy:.1f} kWh until it leaves, {unmet:.1f} kWh can't be met", energy=energy, unmet=unmet)
         if self.now_a > _LITTLE_A:
-            why = "its own maximum" if self.bound is None else self.bound.text()
-            return f"plan: {self.now_a:.1f} A now, {why}; {whole}"
+            why = say("its own maximum") if self.bound is None else self.bound.sentence()
+            return say("plan: {now:.1f} A now, {why}; {whole}", now=self.now_a, why=why, whole=whole)
         if self.starts_s is None:
-            return f"plan: nothing; {whole}"
-        return f"plan: from {round((self.starts_s - now_s) / 60.0)} min on; {whole}"
+            return say("plan: nothing; {whole}", whole=whole)
+        return say("plan: from {n:.0f} min on; {whole}", n=round((self.starts_s - now_s) / 60.0), whole=whole)
 
 
 class Plan(msgspec.Struct, frozen=True):

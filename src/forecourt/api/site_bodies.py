@@ -14,6 +14,7 @@ from msgspec import Meta
 from forecourt.api.bodies import LARGEST_INTEGER, LARGEST_KEY, Asked, Instant, Name
 from forecourt.api.lists import Listing
 from forecourt.csms.site_records import EntryKind, OrderState
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site_link import ChargeModeName
 
 LocationKey = Annotated[int, Meta(ge=1, le=LARGEST_KEY)]
@@ -106,6 +107,8 @@ class NodeResource(msgspec.Struct, frozen=True, kw_only=True):
     metered: bool
     limited: str | None
     """By what it is limited for the time being."""
+    sentences: tuple[Sentence, ...]
+    """The same, one by one, for other languages."""
 
 
 class SiteEvseResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +132,8 @@ class SiteEvseResource(msgspec.Struct, frozen=True, kw_only=True):
     target_a: float | None
     """What was decided for it."""
     why: str | None
+    sentence: Sentence | None
+    """`why` for other languages: words with places, and what fills them."""
     mode: str | None
     by_hand_a: float | None
     departs_at: datetime | None
@@ -165,6 +170,9 @@ class PlanResource(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     evses: tuple[str, ...]
     shares: tuple[str, ...]
+    """For each EVSE in words."""
+    sentences: tuple[Sentence, ...]
+    """The same for other languages."""
     slots: tuple[PlanSlotResource, ...]
 
 
@@ -221,6 +229,8 @@ class SiteEntryResource(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     code: str | None
     text: str
+    sentence: Sentence | None
+    """`text` for other languages."""
     evse: str | None
     target_a: float | None
 

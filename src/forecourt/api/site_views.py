@@ -70,6 +70,7 @@ def whole(site: LinkedSite) -> dict[str, Any]:
             made_at=plan.made_at,
             evses=plan.evses,
             shares=plan.shares,
+            sentences=plan.sentences,
             slots=tuple(msgspec.convert(slot, PlanSlotResource, from_attributes=True) for slot in plan.slots),
         ),
     }
@@ -90,6 +91,7 @@ def _node(tree: Site, node: GridConnection, readings: dict[str, NodeReading]) ->
         background_a=_lines(None if told is None else told.background_a),
         metered=told is not None and told.metered,
         limited=None if told is None else told.limited,
+        sentences=() if told is None else told.sentences,
     )
 
 
@@ -115,6 +117,7 @@ def _evses(tree: Site, readings: dict[tuple[str, int], EvseReading]) -> list[Sit
                 limit_a=None if told is None else told.limit_a,
                 target_a=None if told is None else told.target_a,
                 why=None if told is None else told.why,
+                sentence=None if told is None else told.sentence,
                 mode=None if told is None else told.mode,
                 by_hand_a=None if told is None else told.by_hand_a,
                 departs_at=None if told is None else told.departs_at,
@@ -131,8 +134,8 @@ def _lines(currents_a: PerPhase | None) -> Lines | None:
 def show_entry(entry: SiteEntry) -> SiteEntryResource:
     """Something that happened."""
     return SiteEntryResource(
-        id=entry.number, kind=entry.kind, at=entry.created_at, code=entry.code, text=entry.text, evse=entry.evse,
-        target_a=entry.target_a,
+        id=entry.number, kind=entry.kind, at=entry.created_at, code=entry.code, text=entry.text,
+        sentence=entry.sentence, evse=entry.evse, target_a=entry.target_a,
     )  # fmt: skip
 
 

@@ -110,7 +110,7 @@ def _station(demo: "Demo", station: "DrivenStation") -> list[str]:
     energy_kwh = entries[-1].energy_wh / 1000 if entries and not entries[-1].ended else 0.0
     key = EvseKey(station.point.station_id, 1)
     controller = demo.controller.endpoint.controller
-    why = "" if controller.shared is None else controller.shared.text(controller.lines[key]).partition(": ")[2]
+    why = "" if controller.shared is None else str(controller.shared.sentence(controller.lines[key])).partition(": ")[2]
     state = "charging" if station.evse.power_w > 0 else "waiting" if station.evse.limit_a < 6 else "plugged in"
     if station.evse.vehicle is not None and station.evse.vehicle.satisfied:
         state = "finished"

@@ -115,7 +115,7 @@ async def keep_planning(controller: ControllerServer, link: SiteLink, site: Site
             news, surroundings.news = surroundings.news, []
             for one in news:
                 if isinstance(one, Happened):
-                    link.limit_changed(one.text, clock.now())
+                    link.limit_changed(one.sentence, clock.now())
                 else:
                     controller.endpoint.raised(one, clock.now())
             task = None if planner.busy else surroundings.plan_task(clock.now())

@@ -242,7 +242,7 @@ class SiteLife:
             for one in news:
                 log.log(logging.WARNING if isinstance(one, Alarm) else logging.INFO, "%s", one.text)
                 if self.link is not None and isinstance(one, Happened):
-                    self.link.limit_changed(one.text, self._clock.now())
+                    self.link.limit_changed(one.sentence, self._clock.now())
                 if isinstance(one, Alarm):
                     self._server.endpoint.raised(one, self._clock.now())
             await asyncio.sleep(_LOOKS_S)

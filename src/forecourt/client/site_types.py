@@ -5,6 +5,7 @@ from typing import Any
 
 from forecourt.client.types import Answer
 from forecourt.csms.site_records import EntryKind, OrderState
+from forecourt.domain.sentence import Sentence
 
 
 class Node(Answer, frozen=True, kw_only=True):
@@ -22,6 +23,7 @@ class Node(Answer, frozen=True, kw_only=True):
     background_a: tuple[float, ...] | None
     metered: bool
     limited: str | None
+    sentences: tuple[Sentence, ...]
 
 
 class SiteEvse(Answer, frozen=True, kw_only=True):
@@ -42,6 +44,7 @@ class SiteEvse(Answer, frozen=True, kw_only=True):
     limit_a: float | None
     target_a: float | None
     why: str | None
+    sentence: Sentence | None
     mode: str | None
     by_hand_a: float | None
     departs_at: datetime | None
@@ -76,6 +79,7 @@ class Plan(Answer, frozen=True, kw_only=True):
     made_at: datetime
     evses: tuple[str, ...]
     shares: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
     slots: tuple[PlanSlot, ...]
 
 
@@ -122,6 +126,7 @@ class SiteEntry(Answer, frozen=True, kw_only=True):
     at: datetime
     code: str | None
     text: str
+    sentence: Sentence | None
     evse: str | None
     target_a: float | None
 

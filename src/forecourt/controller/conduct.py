@@ -13,6 +13,7 @@ from forecourt.controller.effects import Alarm
 from forecourt.controller.ledger import Account
 from forecourt.controller.settings import ControllerSettings
 from forecourt.domain.clock import Now
+from forecourt.domain.sentence import say
 
 
 class Conduct:
@@ -34,18 +35,20 @@ class Conduct:
             self.over_since_s = None
             return []
         found: list[Alarm] = []
-        draws = f"{account.point.key} draws {account.measured_a or 0.0:.1f} A"
+        evse, drawn_a = str(account.point.key), account.measured_a or 0.0
         self.paused_until_s = now.elapsed_s + settings.offender_pause_s
         if self.over_since_s is None:
             self.over_since_s = now.elapsed_s
             self.offences += 1
-            found.append(Alarm("over-limit", f"{draws}, its limit is {account.holds_a(now):.1f} A", account.point.key))
+            words = "{evse} draws {drawn:.1f} A, its limit is {limit:.1f} A"
+            what = say(words, evse=evse, drawn=drawn_a, limit=account.holds_a(now))
+            found.append(Alarm("over-limit", what, account.point.key))
         defies = now.elapsed_s >= self.over_since_s + settings.defiance_s
         if not self.quarantined and (defies or self.offences >= settings.offences):
             self.quarantined = True
-            how = f"for the {self.offences}. time" if not defies else "though it was told to pause"
-            text = f"{draws} over its limit {how}; it gets nothing more until it is unplugged"
-            found.append(Alarm("quarantined", text, account.point.key))
+            words = "{evse} draws {drawn:.1f} A over its limit {how}; it gets nothing more until it is unplugged"
+            how = say("though it was told to pause") if defies else say("for the {n:.0f}. time", n=self.offences)
+            found.append(Alarm("quarantined", say(words, evse=evse, drawn=drawn_a, how=how), account.point.key))
         return found
 
     def left(self) -> None:

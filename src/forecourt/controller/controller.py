@@ -40,6 +40,7 @@ from forecourt.domain.requests import (
     GetCompositeSchedule,
     SetChargingProfile,
 )
+from forecourt.domain.sentence import say
 from forecourt.domain.site import EvseKey, Site
 
 
@@ -378,8 +379,11 @@ class Controller:
         """A clock that is further off than the grace of leases; they are put into its words."""
         if not (shift_s := station.lines[0].account.shift_s):
             return []
-        text = f"the clock of {station.station_id} is {abs(shift_s):.0f} s {'ahead' if shift_s > 0 else 'behind'}"
-        alarm = Alarm("clock", text, station.lines[0].point.key)
+        words = (
+            "the clock of {station} is {n:.0f} s ahead" if shift_s > 0 else "the clock of {station} is {n:.0f} s behind"
+        )
+        what = say(words, station=station.station_id, n=abs(shift_s))
+        alarm = Alarm("clock", what, station.lines[0].point.key)
         return [alarm] if self._is_news(alarm) else []
 
     def _is_news(self, alarm: Alarm) -> bool:

@@ -13,6 +13,7 @@ from forecourt.allocation.explanation import Explanation
 from forecourt.controller.decision_record import DecisionCase
 from forecourt.domain.journal import Change
 from forecourt.domain.requests import CsmsRequest
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site import EvseKey
 
 
@@ -45,10 +46,15 @@ class Alarm(msgspec.Struct, frozen=True):
     """Something a person should know. `evse` None: the whole site."""
 
     kind: str
-    text: str
+    sentence: Sentence
     evse: EvseKey | None = None
     at: datetime | None = None
     """When; whoever keeps it says so."""
+
+    @property
+    def text(self) -> str:
+        """In English."""
+        return str(self.sentence)
 
 
 class Decision(msgspec.Struct, frozen=True):

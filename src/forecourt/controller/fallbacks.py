@@ -18,6 +18,7 @@ from forecourt.allocation.demand import Background, Demand, Load, NodeLimit, Tur
 from forecourt.allocation.explanation import Explanation, Reason
 from forecourt.allocation.realtime import STEPS_PER_AMPERE, Allocation, allocate
 from forecourt.controller.line import Line
+from forecourt.domain.sentence import Sentence, say
 from forecourt.domain.site import EvseKey
 
 _EQUAL_A = 1e-6
@@ -52,13 +53,14 @@ class Shared(msgspec.Struct, frozen=True):
         share = self.allocation.shares.get(key) or self.apart.get(key)
         return None if share is None else share.limit_a
 
-    def text(self, line: Line) -> str:
+    def sentence(self, line: Line) -> Sentence:
         """The same and its reason, in a line."""
         share = self.allocation.shares.get(line.point.key) or self.apart.get(line.point.key)
         if share is not None:
-            return share.explanation.text(share.limit_a, self.allocation.decided_s)
+            return share.explanation.sentence(share.limit_a, self.allocation.decided_s)
         fallback_a = line.point.fallback_a
-        return f"{fallback_a:.1f} A: no demand" + (", what it falls back to" if fallback_a > 0.0 else "")
+        why = say("no demand, what it falls back to" if fallback_a > 0.0 else "no demand")
+        return say("{limit:.1f} A: {why}", limit=fallback_a, why=why)
 
 
 def share(

@@ -26,6 +26,7 @@ from forecourt.controller.settings import ControllerSettings
 from forecourt.controller.wording import Form, forms, worded
 from forecourt.domain.clock import Now
 from forecourt.domain.requests import RequestStopTransaction, TriggeredMessage, TriggerMessage
+from forecourt.domain.sentence import say
 
 _REFUSALS_TO_LEAVE_A_FORM = 3
 """A form that a station has taken before is given up after so many refusals in a row."""
@@ -293,8 +294,12 @@ class Issuer:
 
     def _refused(self, line: Line, now: Now) -> list[Effect]:
         line.retry_at_s = now.protocol_s + self._settings.retry_s
-        text = f"{line.point.key} refuses every form of limit; {line.account.exposure_a(now):.1f} A stay reserved"
-        return [Alarm("limit-refused", text, line.point.key), *self.stop(line)]
+        what = say(
+            "{evse} refuses every form of limit; {reserved:.1f} A stay reserved",
+            evse=str(line.point.key),
+            reserved=line.account.exposure_a(now),
+        )
+        return [Alarm("limit-refused", what, line.point.key), *self.stop(line)]
 
     def stop(self, line: Line) -> list[Effect]:
         """End what goes on at an EVSE that can't be limited: once, and again where nobody knows what became of it."""
@@ -311,8 +316,12 @@ class Issuer:
         if accepted is not False:
             return []
         line.distrusted = True
-        text = f"{line.point.key} can't be limited and refuses to stop; {line.point.maximum_a:g} A are reserved"
-        return [Alarm("stop-refused", text, line.point.key)]
+        what = say(
+            "{evse} can't be limited and refuses to stop; {reserved:g} A are reserved",
+            evse=str(line.point.key),
+            reserved=line.point.maximum_a,
+        )
+        return [Alarm("stop-refused", what, line.point.key)]
 
     def next_token(self) -> int:
         """A number for a request that is not the issuer's."""

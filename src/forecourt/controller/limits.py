@@ -17,6 +17,7 @@ import msgspec
 
 from forecourt.allocation.demand import NodeLimit
 from forecourt.domain.clock import Now
+from forecourt.domain.sentence import Sentence, say
 from forecourt.domain.site import GridConnection, Site
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -72,7 +73,12 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     source: str
     node: str
-    text: str
+    sentence: Sentence
+
+    @property
+    def text(self) -> str:
+        """In English."""
+        return str(self.sentence)
 
 
 class Limits:
@@ -110,8 +116,12 @@ class Limits:
             if before == after:
                 continue
             source, node = key
-            text = f"{source}: {node} is limited no longer" if after is None else f"{source}: {node} to {told(after)}"
-            self._waiting.append(Happened(at=now.at, source=source, node=node, text=text))
+            what = (
+                say("{source}: {node} is limited no longer", source=source, node=node)
+                if after is None
+                else say("{source}: {node} to {limit}", source=source, node=node, limit=told(after))
+            )
+            self._waiting.append(Happened(at=now.at, source=source, node=node, sentence=what))
             self._before_w = allowed_w if self._before_w is None else self._before_w
         self._holding = holding
         by_node: dict[str, list[NodeLimit]] = {}
@@ -123,8 +133,12 @@ class Limits:
         """What is to be logged, now that it is decided that the EVSEs may draw `allowed_w`."""
         waiting, self._waiting = self._waiting, []
         before_w, self._before_w = self._before_w, None
-        effect = f"; EVSEs may draw {allowed_w / 1000:.1f} kW, before {(before_w or 0.0) / 1000:.1f} kW"
-        return [msgspec.structs.replace(one, text=one.text + effect) for one in waiting]
+        words = "{what}; EVSEs may draw {allowed:.1f} kW, before {before:.1f} kW"
+        allowed_kw, before_kw = allowed_w / 1000, (before_w or 0.0) / 1000
+        return [
+            msgspec.structs.replace(one, sentence=say(words, what=one.sentence, allowed=allowed_kw, before=before_kw))
+            for one in waiting
+        ]
 
     def next_change(self, at: datetime) -> datetime | None:
         """When something else may hold."""
@@ -144,12 +158,15 @@ def lowest(limits: Sequence[NodeLimit]) -> NodeLimit:
     )
 
 
-def told(limit: NodeLimit) -> str:
+def told(limit: NodeLimit) -> Sentence:
     """For a person."""
-    parts = [] if limit.power_w is None else [f"{limit.power_w / 1000:.2f} kW"]
-    parts += [] if limit.controlled_w is None else [f"{limit.controlled_w / 1000:.2f} kW for EVSEs"]
-    parts += [] if limit.current_a is None else [f"{limit.current_a:.1f} A"]
-    return ", ".join(parts) or "no limit"
+    parts = [] if limit.power_w is None else [say("{power:.2f} kW", power=limit.power_w / 1000)]
+    parts += [] if limit.controlled_w is None else [say("{power:.2f} kW for EVSEs", power=limit.controlled_w / 1000)]
+    parts += [] if limit.current_a is None else [say("{current:.1f} A", current=limit.current_a)]
+    if not parts:
+        return say("no limit")
+    named = dict(zip("abc", parts, strict=False))
+    return say(", ".join(f"{{{name}}}" for name in named), **named)
 
 
 def _least(values: Iterable[float | None]) -> float | None:

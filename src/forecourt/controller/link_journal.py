@@ -17,6 +17,7 @@ import msgspec
 from forecourt.controller.effects import Alarm, Decided
 from forecourt.domain.clock import Now
 from forecourt.domain.journal import Change, Delete, JournalState, Put
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site import EvseKey
 from forecourt.domain.site_link import Entry
 
@@ -76,11 +77,11 @@ class LinkJournal:
 
     def alarm(self, alarm: Alarm, now: Now) -> None:
         """One was raised."""
-        self._add("alarm", alarm.text, now, code=alarm.kind, evse=None if alarm.evse is None else str(alarm.evse))
+        self._add("alarm", alarm.sentence, now, code=alarm.kind, evse=None if alarm.evse is None else str(alarm.evse))
 
-    def limit(self, text: str, now: Now) -> None:
+    def limit(self, what: Sentence, now: Now) -> None:
         """A limit of the site began, changed or ended."""
-        self._add("limit", text, now)
+        self._add("limit", what, now)
 
     def decided(self, decided: Decided, now: Now) -> None:
         """An allocation was made."""
@@ -88,8 +89,8 @@ class LinkJournal:
             if abs(one.target_a - self._targets_a.get(one.evse, 0.0)) < MOVED_A:
                 continue
             self._targets_a[one.evse] = one.target_a
-            text = one.explanation.text(one.target_a, decided.at_s)
-            self._add("decision", text, now, evse=str(one.evse), target_a=one.target_a)
+            what = one.explanation.sentence(one.target_a, decided.at_s)
+            self._add("decision", what, now, evse=str(one.evse), target_a=one.target_a)
 
     def after(self, seq: int, limit: int) -> tuple[Entry, ...]:
         """What comes after a number, at most so many."""
@@ -116,11 +117,13 @@ class LinkJournal:
         return taken
 
     def _add(
-        self, kind: Literal["alarm", "decision", "limit"], text: str, now: Now, *, code: str | None = None,
+        self, kind: Literal["alarm", "decision", "limit"], what: Sentence, now: Now, *, code: str | None = None,
         evse: str | None = None, target_a: float | None = None,
     ) -> None:  # fmt: skip
         seq = self._head.last_seq + 1
-        entry = Entry(seq=seq, kind=kind, at=now.at, text=text, code=code, evse=evse, target_a=target_a)
+        entry = Entry(
+            seq=seq, kind=kind, at=now.at, text=str(what), sentence=what, code=code, evse=evse, target_a=target_a
+        )
         self._entries.append(entry)
         self._changes[_key(entry)] = Put(SECTION, _key(entry), _encode(entry))
         dropped = 0

@@ -15,6 +15,7 @@ from forecourt.controller.controller import Controller
 from forecourt.controller.outlook import Curve
 from forecourt.controller.status import EvseStatus, site_status
 from forecourt.domain.clock import Now
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site_link import DimmingReading, EvseReading, NodeReading, PlanSlot, PlanTold, Readings
 from forecourt.quantities import PerPhase
 
@@ -31,7 +32,8 @@ def readings(controller: Controller, now: Now) -> Readings:
                 limit_a=_rounded(node.limit_a),
                 background_a=_rounded(node.background_a),
                 metered=node.metered,
-                limited=node.limited,
+                limited=node.limited_by,
+                sentences=node.limited,
             )
             for node in status.nodes
         ),
@@ -68,11 +70,13 @@ def plan_told(controller: Controller, now: Now) -> PlanTold | None:
                 pv_w=pv[number],
             )
         )
+    sentences = tuple(plan.shares[key].sentence(now.elapsed_s) if key in plan.shares else Sentence("") for key in keys)
     return PlanTold(
         made_at=now.at + timedelta(seconds=plan.made_s - now.elapsed_s),
         evses=tuple(str(key) for key in keys),
         slots=tuple(slots),
-        shares=tuple(plan.shares[key].text(now.elapsed_s) if key in plan.shares else "" for key in keys),
+        shares=tuple(map(str, sentences)),
+        sentences=sentences,
     )
 
 
@@ -86,6 +90,7 @@ def _evse(one: EvseStatus, priority: int | None, now: Now) -> EvseReading:
         limit_a=round(_finite(one.limit_a, one.maximum_a), 2),
         target_a=round(one.target_a, 2),
         why=one.why,
+        sentence=one.sentence,
         mode=one.mode.value,
         by_hand_a=one.by_hand_a,
         priority=priority,

@@ -25,6 +25,7 @@ from forecourt.allocation.demand import Background
 from forecourt.controller.line import Line
 from forecourt.controller.ports import MeterReading, MeterRole
 from forecourt.domain.clock import Now
+from forecourt.domain.sentence import Sentence, say
 from forecourt.domain.site import EvseKey, EvsePoint, Site
 from forecourt.quantities import PHASES, PerPhase
 
@@ -92,7 +93,7 @@ class NodeMeters:
         """The meter that is a station's main meter."""
         return next((name for name, heard in self._heard.items() if heard.use.station_id == station_id), None)
 
-    def take(self, name: str, reading: MeterReading, lines: Mapping[EvseKey, Line], now: Now) -> str | None:
+    def take(self, name: str, reading: MeterReading, lines: Mapping[EvseKey, Line], now: Now) -> Sentence | None:
         """A reading. What is wrong with it, if it can't be true; then it isn't taken. Raises KeyError."""
         heard = self._heard[name]
         wrong = self._implausible(heard.use, reading)
@@ -179,24 +180,27 @@ class NodeMeters:
     def _speaks(self, heard: _Heard, now: Now) -> bool:
         return heard.reading is not None and now.elapsed_s < heard.at_s + self._silent_s
 
-    def _implausible(self, use: MeterUse, reading: MeterReading) -> str | None:
+    def _implausible(self, use: MeterUse, reading: MeterReading) -> Sentence | None:
         numbers = [reading.power_w, *(reading.current_a or ()), *(reading.power_per_phase_w or ())]
         if any(number is not None and not math.isfinite(number) for number in numbers):
-            return "a number that is none"
+            return say("a number that is none")
         node = self._site.node_index[use.node]
         voltage_v, rating_a = self._site.voltages_v[node], self._site.nodes[node].rating_a
         for phase in PHASES:
             if reading.current_a is not None and abs(reading.current_a[phase]) > IMPLAUSIBLE_RATINGS * rating_a[phase]:
-                return f"{reading.current_a[phase]:.0f} A on {phase}, where the fuse is {rating_a[phase]:.0f} A"
+                words = "{current:.0f} A on {phase}, where the fuse is {rating:.0f} A"
+                return say(words, current=reading.current_a[phase], phase=str(phase), rating=rating_a[phase])
             volts = None if reading.voltage_v is None else reading.voltage_v[phase]
             low, high = (voltage_v * factor for factor in IMPLAUSIBLE_VOLTAGE)
             if volts and not low <= volts <= high:
-                return f"{volts:.0f} V on {phase}, expected about {voltage_v:.0f} V"
+                words = "{volts:.0f} V on {phase}, expected about {expected:.0f} V"
+                return say(words, volts=volts, phase=str(phase), expected=voltage_v)
         total_w = reading.total_w
         if total_w is not None and abs(total_w) > IMPLAUSIBLE_RATINGS * rating_a.total * voltage_v:
-            return f"{total_w / 1000:.0f} kW, where the fuse carries {rating_a.total * voltage_v / 1000:.0f} kW"
+            words = "{power:.0f} kW, where the fuse carries {most:.0f} kW"
+            return say(words, power=total_w / 1000, most=rating_a.total * voltage_v / 1000)
         if use.role is MeterRole.NODE and reading.current_a is None and total_w is None:
-            return "neither current nor power"
+            return say("neither current nor power")
         return None
 
     def _current(self, use: MeterUse, reading: MeterReading) -> PerPhase:

@@ -17,6 +17,7 @@ from forecourt.controller.node_meters import on_lines
 from forecourt.controller.ports import MeterRole
 from forecourt.controller.surplus import ChargeMode
 from forecourt.domain.clock import Now
+from forecourt.domain.sentence import Sentence, say
 from forecourt.domain.site import EvseKey
 from forecourt.domain.transaction import ChargingState
 from forecourt.quantities import PerPhase
@@ -46,13 +47,19 @@ class EvseStatus(msgspec.Struct, frozen=True, kw_only=True):
     current_a: float | None
     limit_a: float
     target_a: float
-    why: str
+    sentence: Sentence
+    """Why it has what it has."""
     mode: ChargeMode
     by_hand_a: float | None
     maximum_a: float
     departs_s: float | None
     """From now."""
     remaining_wh: float | None
+
+    @property
+    def why(self) -> str:
+        """The same in English."""
+        return str(self.sentence)
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +72,13 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What it may carry, after margins and limits for the time being."""
     background_a: PerPhase
     metered: bool
-    limited: str | None
+    limited: tuple[Sentence, ...]
     """By what it is limited for the time being."""
+
+    @property
+    def limited_by(self) -> str | None:
+        """The same in English; None: by nothing."""
+        return "; ".join(map(str, self.limited)) or None
 
 
 class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +117,7 @@ def _evse(controller: Controller, line: Line, now: Now) -> EvseStatus:
         current_a=current_a,
         limit_a=account.holds_a(now),
         target_a=line.target_a,
-        why=_why(controller, line, now),
+        sentence=_why(controller, line, now),
         mode=surroundings.mode(key),
         by_hand_a=surroundings.evse_limit_a(key),
         maximum_a=line.point.maximum_a,
@@ -114,18 +126,19 @@ def _evse(controller: Controller, line: Line, now: Now) -> EvseStatus:
     )
 
 
-def _why(controller: Controller, line: Line, now: Now) -> str:
-    fallback_a = line.point.fallback_a
+def _why(controller: Controller, line: Line, now: Now) -> Sentence:
+    if not line.ready and not line.conduct.pauses(now):
+        return say("can't be reached; {reserved:.1f} A stay reserved", reserved=line.account.exposure_a(now))
     if line.conduct.quarantined:
-        return f"{fallback_a:.1f} A: drew more than its limit again and again; until it is unplugged"
-    if line.conduct.pauses(now):
-        left_s = line.conduct.paused_until_s - now.elapsed_s
-        return f"{fallback_a:.1f} A: drew more than its limit; for another {max(1, round(left_s / 60.0))} min"
-    if not line.ready:
-        return f"can't be reached; {line.account.exposure_a(now):.1f} A stay reserved"
-    if controller.shared is None:
-        return f"{fallback_a:.1f} A: nothing was decided yet"
-    return controller.shared.text(line)
+        why = say("drew more than its limit again and again; until it is unplugged")
+    elif line.conduct.pauses(now):
+        left_min = max(1, round((line.conduct.paused_until_s - now.elapsed_s) / 60.0))
+        why = say("drew more than its limit; for another {n:.0f} min", n=left_min)
+    elif controller.shared is not None:
+        return controller.shared.sentence(line)
+    else:
+        why = say("nothing was decided yet")
+    return say("{limit:.1f} A: {why}", limit=line.point.fallback_a, why=why)
 
 
 def _state(line: Line, now: Now) -> EvseState:
@@ -169,7 +182,11 @@ def _nodes(controller: Controller, now: Now) -> list[NodeStatus]:
         if temporary is not None and temporary.power_w is not None:
             caps_a.append(temporary.power_w / 3.0 / site.voltages_v[index])
         limit_a = PerPhase(*(min(usable_a, *caps_a) for usable_a in node.usable_a))
-        named = [f"{source}: {told(limit)}" for (source, of), limit in sources.items() if of == node.name]
+        named = [
+            say("{source}: {limit}", source=source, limit=told(limit))
+            for (source, of), limit in sources.items()
+            if of == node.name
+        ]
         found.append(
             NodeStatus(
                 name=node.name,
@@ -177,7 +194,7 @@ def _nodes(controller: Controller, now: Now) -> list[NodeStatus]:
                 limit_a=limit_a,
                 background_a=background_a,
                 metered=reading is not None,
-                limited="; ".join(named) or None,
+                limited=tuple(named),
             )
         )
     return found

@@ -34,6 +34,7 @@ from forecourt.controller.wishes import TokenWish, Wishes
 from forecourt.domain.clock import Now
 from forecourt.domain.events import MeterSampled, StationEvent
 from forecourt.domain.journal import JournalState
+from forecourt.domain.sentence import say
 from forecourt.domain.site import EvseKey, Site
 
 DIMMED: Final = "§ 14a"
@@ -151,7 +152,8 @@ class Surroundings:
                 self._implausible.discard(name)
         elif name not in self._implausible:
             self._implausible.add(name)
-            self.news.append(Alarm("meter-implausible", f"meter {name}: {wrong}; not believed"))
+            what = say("meter {name}: {wrong}; not believed", name=name, wrong=wrong)
+            self.news.append(Alarm("meter-implausible", what))
 
     def heard(
         self, station_id: str, event: StationEvent, lines: Sequence[Line], all_lines: Mapping[EvseKey, Line], now: Now
@@ -243,8 +245,9 @@ class Surroundings:
 
     def silent(self, now: Now) -> list[Alarm]:
         """Meters that have fallen silent (§3.9)."""
+        words = "meter {name}: nothing heard for {n:g} s; the worst case holds"
         return [
-            Alarm("meter-silent", f"meter {name}: nothing heard for {self.settings.silent_s:g} s; the worst case holds")
+            Alarm("meter-silent", say(words, name=name, n=self.settings.silent_s))
             for name in self.meters.fell_silent(now)
         ]
 

@@ -38,6 +38,7 @@ from forecourt.domain.profile import (
     ChargingSchedulePeriod,
 )
 from forecourt.domain.requests import SetChargingProfile
+from forecourt.domain.sentence import Sentence, say
 from forecourt.domain.site import EvseKey
 
 _NEGLIGIBLE_A: Final = 0.05
@@ -287,40 +288,41 @@ class _Decision:
         refused = one.base.refused and (one.transaction is None or one.bound.refused)
         if not one.connected:
             state = MemberState.OFFLINE
-            reason = (
+            why = say(
                 "not connected; what it was last told allows so much"
                 if limited
                 else "not connected, and it never took a limit: counted with its maximum"
             )
         elif not limited and allowed_a >= one.member.maximum_a - _NEGLIGIBLE_A:
             state = MemberState.UNLIMITED
-            reason = "refuses every form of limit: counted with its maximum" if refused else "its limit is on its way"
+            why = say("refuses every form of limit: counted with its maximum" if refused else "its limit is on its way")
         elif one.key in self.ignoring:
-            state, reason = MemberState.UNLIMITED, "its car draws more than it may: counted with what it draws"
+            state = MemberState.UNLIMITED
+            why = say("its car draws more than it may: counted with what it draws")
         elif one.transaction_number is None:
-            state, reason = MemberState.IDLE, "nothing charges there"
+            state, why = MemberState.IDLE, say("nothing charges there")
         elif allowed_a > share_a + _NEGLIGIBLE_A and allowed_a > one.member.fallback_a + _NEGLIGIBLE_A:
-            state, reason = MemberState.REDUCING, self._why(one, allocation)
+            state, why = MemberState.REDUCING, self._why(one, allocation)
         else:
             state = MemberState.WAITING if share_a <= 0.0 else MemberState.CHARGING
-            reason = self._why(one, allocation)
+            why = self._why(one, allocation)
         return MemberStatus(
             station_id=one.key.station_id,
             evse_id=one.key.evse_id,
             state=state,
             share_a=share_a,
             allowed_a=allowed_a,
-            reason=reason,
+            reason=str(why),
+            sentence=why,
             transaction_number=one.transaction_number,
             measured_a=one.measured_a,
             refused=refused,
         )
 
-    def _why(self, one: EvseFacts, allocation: Allocation) -> str:
+    def _why(self, one: EvseFacts, allocation: Allocation) -> Sentence:
         if one.key not in allocation.shares:
-            return "keeps its fallback"
-        text = allocation.text(one.key).partition(": ")[2]
-        return text.replace("grid connection ", "group ").replace("circuit ", "group ")
+            return say("keeps its fallback")
+        return _of_groups(allocation.why(one.key))
 
     def _status(self, group: LoadGroup, members: Mapping[EvseKey, MemberStatus], tally: Tally) -> GroupStatus:
         below = below_of(self.groups, group.number)
@@ -351,3 +353,11 @@ class _Decision:
             members=tuple(members[one.key] for one in inside),
             problem=problem,
         )
+
+
+def _of_groups(why: Sentence) -> Sentence:
+    """The same, where what limits is a group and no circuit."""
+    return Sentence(
+        why.text.replace("grid connection {", "group {").replace("circuit {", "group {"),
+        {name: _of_groups(one) if isinstance(one, Sentence) else one for name, one in why.values.items()},
+    )

@@ -15,6 +15,7 @@ from msgspec import Meta
 from forecourt.csms.group_terms import GroupLimit, Terms
 from forecourt.csms.records import Record
 from forecourt.domain.profile import ChargingProfile, ChargingProfilePurpose, ChargingRateUnit
+from forecourt.domain.sentence import Sentence
 from forecourt.quantities import IEC_61851_MINIMUM_A, Phase
 
 # Load groups
@@ -91,6 +92,8 @@ class MemberStatus(Record, frozen=True, kw_only=True, omit_defaults=True):
     """What it may draw at most, by what it has accepted, or may have."""
     reason: str
     """Why, in words."""
+    sentence: Sentence | None = None
+    """The same for other languages."""
     transaction_number: int | None = None
     measured_a: float | None = None
     refused: bool = False

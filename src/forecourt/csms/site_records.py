@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site import Site
 from forecourt.domain.site_link import Asked, PlanTold, Readings
 from forecourt.quantities import PerPhase
@@ -60,6 +61,8 @@ class SiteEntry(Record, frozen=True, kw_only=True):
     seq: int
     kind: EntryKind
     text: str
+    sentence: Sentence | None = None
+    """`text` for other languages."""
     code: str | None = None
     evse: str | None = None
     target_a: float | None = None

@@ -138,8 +138,8 @@ class SiteSession:
         happened = entry.at if entry.at.tzinfo is not None else at
         books.sites.entries.add(
             happened, organisation_id=site.organisation_id, site_number=site.number, journal_id=journal_id,
-            seq=entry.seq, kind=EntryKind(entry.kind), text=entry.text, code=entry.code, evse=entry.evse,
-            target_a=entry.target_a,
+            seq=entry.seq, kind=EntryKind(entry.kind), text=entry.text, sentence=entry.sentence,
+            code=entry.code, evse=entry.evse, target_a=entry.target_a,
         )  # fmt: skip
         if entry.kind == "alarm":
             body = published.SiteAlarmBody(

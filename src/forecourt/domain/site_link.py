@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site import Site
 from forecourt.quantities import PerPhase
 
@@ -41,6 +42,8 @@ class NodeReading(Said, frozen=True, kw_only=True):
     metered: bool = False
     limited: str | None = None
     """By what it is limited for the time being."""
+    sentences: tuple[Sentence, ...] = ()
+    """The same, one by one, for other languages."""
 
 
 class EvseReading(Said, frozen=True, kw_only=True):
@@ -56,6 +59,8 @@ class EvseReading(Said, frozen=True, kw_only=True):
     target_a: float = 0.0
     """What it was decided to have."""
     why: str = ""
+    sentence: Sentence | None = None
+    """`why` for other languages."""
     mode: str = "fast"
     by_hand_a: float | None = None
     priority: int | None = None
@@ -101,6 +106,8 @@ class PlanTold(Said, frozen=True, kw_only=True):
     slots: tuple[PlanSlot, ...]
     shares: tuple[str, ...] = ()
     """For each EVSE in words."""
+    sentences: tuple[Sentence, ...] = ()
+    """The same for other languages."""
 
 
 class Entry(Said, frozen=True, kw_only=True):
@@ -110,6 +117,8 @@ class Entry(Said, frozen=True, kw_only=True):
     kind: Literal["alarm", "decision", "limit"]
     at: datetime
     text: str
+    sentence: Sentence | None = None
+    """`text` for other languages."""
     code: str | None = None
     """Of an alarm: its kind."""
     evse: str | None = None

@@ -40,6 +40,7 @@ from forecourt.domain.events import (
     TransactionStarted,
 )
 from forecourt.domain.requests import Authorize, AuthorizeAnswer, RequestStopTransaction
+from forecourt.domain.sentence import say
 from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.token import AuthorizationStatus, IdToken, IdTokenInfo
 from forecourt.rpc.errors import Cause
@@ -203,7 +204,8 @@ class StandIn:
                 return []
             self._memory.registry.not_accepted(self._station_id)
             self._retry_at_s = now.protocol_s + max(boot.interval_s, 10)
-            return [Alarm("boot-refused", f"{self._station_id} runs on, but its CSMS says {boot.registration.value}")]
+            words = "{station} runs on, but its CSMS says {verdict}"
+            return [Alarm("boot-refused", say(words, station=self._station_id, verdict=boot.registration.value))]
         self._retry_at_s = now.protocol_s + self._settings.retry_s
         return []
 
@@ -245,9 +247,8 @@ class StandIn:
         issues = self._dialect.capabilities.csms_issues_transaction_ids
         if aside.part is Part.START and issues and aside.transaction_id is not None:
             self._memory.ids.learn(self._station_id, aside.transaction_id, NOBODYS)
-        return [
-            Alarm("message-refused", f"{self._station_id}: the CSMS refuses a kept {aside.action}; it is put aside")
-        ]
+        words = "{station}: the CSMS refuses a kept {action}; it is put aside"
+        return [Alarm("message-refused", say(words, station=self._station_id, action=aside.action))]
 
     def _understood(
         self, action: str, payload: bytes, answer: bytes, now: Now
@@ -269,8 +270,8 @@ class StandIn:
             return []
         self._backlog.stop(transaction_id)
         self._stop(transaction_id, now)
-        text = f"{self._station_id}: a transaction begun offline is stopped, its token is {info.status.value}"
-        return [Alarm("invalid-after-offline", text)]
+        words = "{station}: a transaction begun offline is stopped, its token is {verdict}"
+        return [Alarm("invalid-after-offline", say(words, station=self._station_id, verdict=info.status.value))]
 
     def _stop(self, transaction_id: str, now: Now) -> None:
         try:

@@ -216,7 +216,7 @@ def _evse_values(evse: EvseStatus) -> dict[str, str | float | None]:
 
 
 def _node_values(node: NodeStatus) -> dict[str, str | float | None]:
-    values: dict[str, str | float | None] = {"limited": node.limited or "nothing"}
+    values: dict[str, str | float | None] = {"limited": node.limited_by or "nothing"}
     for phase in PHASES:
         values[f"load_{phase.lower()}"] = round(node.load_a[phase], 1)
         values[f"bears_{phase.lower()}"] = round(node.limit_a[phase], 1)

@@ -28,6 +28,7 @@ from forecourt.controller.link_view import plan_told, readings
 from forecourt.controller.orders import Refusal, carry_out
 from forecourt.domain.clock import Clock, Now
 from forecourt.domain.journal import Change
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site import Site
 from forecourt.domain.site_link import (
     LARGEST_MESSAGE,
@@ -117,9 +118,9 @@ class SiteLink:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
 
-    def limit_changed(self, text: str, now: Now) -> None:
+    def limit_changed(self, what: Sentence, now: Now) -> None:
         """A limit of the site began, changed or ended."""
-        self.journal.limit(text, now)
+        self.journal.limit(what, now)
 
     # receiver
 

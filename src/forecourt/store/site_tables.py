@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, Table, Text, UniqueConstraint
 
 from forecourt.csms.site_records import EntryKind, NodeSample, OrderState
+from forecourt.domain.sentence import Sentence
 from forecourt.domain.site import Site
 from forecourt.domain.site_link import Asked, PlanTold, Readings
 from forecourt.store.tables import metadata
@@ -60,6 +61,7 @@ site_entries: Final = _table(
     Column("code", Text),
     Column("evse", Text),
     Column("target_a", Float(53)),
+    Column("sentence", Json(Sentence)),
     UniqueConstraint("site_number", "journal_id", "seq"),
     Index(None, "site_number", "kind", "number"),
     Index(None, "created_at"),

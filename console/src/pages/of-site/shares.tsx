@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Link } from "react-router";
 import { useFormat } from "../../i18n/format";
 import { useText } from "../../i18n/text";
+import { useTold } from "../../i18n/told";
 import { Empty, Pill, StateMark } from "../../parts/basics";
 import { isIdle, type Site, type SiteEvse, stateOfEvse } from "../../parts/single-line";
 import { Wide } from "../../parts/wide";
@@ -15,7 +16,10 @@ export function Shares({ site, choose }: { site: Site; choose: ((evse: SiteEvse)
   const busy = site.evses.filter((one) => !isIdle(one));
   const idle = site.evses.filter(isIdle);
   const shown = all ? [...busy, ...idle] : busy;
-  const plans = new Map(site.plan?.evses.map((name, index) => [name, site.plan?.shares[index]]));
+  const told = useTold();
+  const plans = new Map(
+    site.plan?.evses.map((name, index) => [name, told(site.plan?.sentences[index], site.plan?.shares[index])]),
+  );
   return (
     <section className="card">
       <h2>{t("What each car gets, and why")}</h2>
@@ -43,11 +47,12 @@ function Table({
   choose,
 }: {
   evses: readonly SiteEvse[];
-  plans: ReadonlyMap<string, string | undefined>;
+  plans: ReadonlyMap<string, string | null>;
   choose: ((evse: SiteEvse) => void) | null;
 }) {
   const { t } = useText();
   const format = useFormat();
+  const told = useTold();
   return (
     <table className="plain stack">
       <thead>
@@ -87,8 +92,8 @@ function Table({
               {evse.limit_a === null ? "–" : `${format.number(evse.limit_a, 1)} A`}
             </td>
             <td className="wrap" data-label={t("Why")}>
-              {evse.why ?? "–"}
-              {plans.get(evse.evse) !== undefined && <div className="faint small">{plans.get(evse.evse)}</div>}
+              {told(evse.sentence, evse.why) ?? "–"}
+              {plans.get(evse.evse) && <div className="faint small">{plans.get(evse.evse)}</div>}
             </td>
             <td className="still" data-label={t("Wants")}>
               {evse.remaining_wh === null && evse.departs_at === null && <span className="faint">–</span>}

@@ -349,7 +349,7 @@ def _nodes(controller: Controller, known: tuple[NodeStatus, ...], now: Now) -> t
                     for phase in PHASES
                 ),
                 metered=one.metered,
-                limited=one.limited,
+                limited=one.limited_by,
                 by_hand=None
                 if by_hand is None or limit is None
                 else LimitView(current_a=limit.current_a, power_w=limit.power_w, until=by_hand.ends),
