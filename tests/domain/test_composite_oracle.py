@@ -341,6 +341,26 @@ def test_dropping_what_is_expired_changes_nothing(world: World, unit: ChargingRa
     assert composite_schedule(kept, evse_id, instant(t), HORIZON_S, unit, context) == before
 
 
+def test_of_equal_limits_of_the_station_the_same_one_wins_whatever_came_first() -> None:
+    def profile(number: int, purpose: ChargingProfilePurpose) -> InstalledProfile:
+        period = ChargingSchedulePeriod(start_period_s=0, rate_limit=0.0)
+        schedule = ChargingSchedule(rate_unit=ChargingRateUnit.A, periods=(period,), start_schedule=T0)
+        return InstalledProfile(
+            0,
+            ChargingProfile(
+                id=number, stack_level=0, purpose=purpose, kind=ChargingProfileKind.ABSOLUTE, schedules=(schedule,)
+            ),
+        )
+
+    own, external = (
+        profile(1, ChargingProfilePurpose.STATION_MAX),
+        profile(2, ChargingProfilePurpose.EXTERNAL_CONSTRAINTS),
+    )
+    context = ChargingContext(hardware_max_a=32.0)
+    for installed in ((own, external), (external, own)):
+        assert limit_at(installed, 1, T0, ChargingRateUnit.A, context).winner is own
+
+
 @settings(max_examples=60, deadline=None)
 @given(stacks(), contexts(), units)
 def test_letting_the_default_in_never_gives_more(

@@ -250,7 +250,8 @@ class _Reader:
                 self.tx.append(entry)
         if priority:
             self.tx, self.defaults = [], priority  # it stands in for both
-        self.caps = list(caps.values())
+        # In an order of their own: of equal limits the same one wins, whatever else was installed before it.
+        self.caps = [caps[key] for key in sorted(caps, key=lambda key: (_CAPS.index(key[0]), key[1]))]
         for stack in (*self.caps, self.tx, self.defaults):
             stack.sort(key=_precedence)
 
