@@ -92,8 +92,9 @@ def test_no_german_is_left_over() -> None:
 
 
 def _german() -> dict[str, str]:
+    """All but what controllers say, see tests/domain/test_sentence.py."""
     found: dict[str, str] = {}
-    for path in sorted((SOURCE / "src" / "i18n").glob("de*.ts")):
+    for path in sorted({*(SOURCE / "src" / "i18n").glob("de*.ts")} - {SOURCE / "src" / "i18n" / "de-told.ts"}):
         for quoted, plain, word in re.findall(
             rf"^  (?:{TEXT}|(\w+)):\s*{TEXT},$", path.read_text(encoding="utf-8"), re.MULTILINE
         ):

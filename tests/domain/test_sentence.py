@@ -104,3 +104,9 @@ def test_each_sentence_has_its_german() -> None:
     assert words - known.keys() == set(), "console/src/i18n/de-told.ts lacks these"
     for english, translated in known.items():
         assert sorted(PLACE.findall(english)) == sorted(PLACE.findall(translated)), english
+
+
+def test_no_german_is_left_over() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "forecourt").rglob("*.py"))
+    # A group is said where a decision says circuit (`csms.group_decision`).
+    assert [one for one in german() if one not in code and one.replace("group {", "circuit {") not in code] == []
