@@ -4,12 +4,16 @@ Guarantees
 * Whoever connects is let in and taken as it is: the bench looks, it doesn't judge. The first charger is the one that is
   looked at.
 * Evidence is what went over the wire: the handshake as it was agreed on, frames as they were. No password is shown.
+* When the time is over nothing is waited for and nothing asked any more; what was seen before is still found.
+* A charger that restarts is waited for, and charging that this ended is begun again.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import uuid4
@@ -32,7 +36,8 @@ from forecourt.csms.records import (
 )
 from forecourt.csms.settings import CsmsSettings, UnknownStationPolicy, UnknownTokenPolicy
 from forecourt.dialect import DIALECTS
-from forecourt.domain.requests import CsmsRequest
+from forecourt.domain.requests import CsmsRequest, RequestStartTransaction
+from forecourt.domain.token import IdToken
 from forecourt.net.clock import RealClock
 from forecourt.net.csms_session import CsmsServer, Listener
 from forecourt.net.handshake import UpgradeRequest
@@ -42,11 +47,23 @@ T = TypeVar("T")
 
 _LOOK_EVERY_S: Final = 0.1
 _FRAMES: Final = 500
+_BACK_S: Final = 180.0
+"""How long a charger that has gone away is waited for."""
+_TIDY_S: Final = 5.0
+_LOST: Final = frozenset({CommandState.OFFLINE, CommandState.EXPIRED, CommandState.TIMEOUT})
 _SETTINGS: Final = CsmsSettings(
     unknown_stations=UnknownStationPolicy.ACCEPT,
     unknown_tokens=UnknownTokenPolicy.ACCEPT,
     heartbeat_interval_s=60,
 )
+
+
+class TimeOverError(Exception):
+    """Something should have been asked after the time was over."""
+
+
+def _messages(wanted: MessageFilter, books: Books) -> list[OcppMessage]:
+    return books.log.messages(1, wanted, limit=_FRAMES)
 
 
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +109,33 @@ class Bench:
         self.interval_s = 60.0
         """Between meter values, as it was set."""
         self.suites: tuple[str, ...] = ()
+        self.ends_s = math.inf
+        """When the time is over, on the clock of the loop."""
+        self.cut_short = False
+        """Whether something was waited for less than it might have taken, because the time was over."""
+        self.started_here = False
+        """Whether a car should be charging, because it was asked to from here."""
+        self._known = 0
+        """Handshakes when the check began that is under way."""
+        self._lost = False
+        """Whether something was asked in it and not answered."""
+        self._waited = -1
+        """With so many handshakes it was waited for, in vain."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is."""
+        return asyncio.get_running_loop().time() >= self.ends_s
+
+    def begin(self) -> None:
+        """A check begins."""
+        self.cut_short = self._lost = False
+        self._known = len(self._shakes)
+
+    def prompt(self, words: str | None) -> None:
+        """Tell the person what to do, while there is time to do it."""
+        if words is not None and not self.over:
+            self.say(words)
 
     def knocked(self, request: UpgradeRequest) -> None:
         """Somebody asks for a WebSocket."""
@@ -117,17 +161,24 @@ class Bench:
     @property
     def handshake(self) -> Handshake | None:
         """The last of the charger that is looked at."""
-        mine = [one for one in self.handshakes if self.station is None or one.identity == self.station.id]
+        mine = self._shakes
         return mine[-1] if mine else None
 
+    @property
+    def _shakes(self) -> list[Handshake]:
+        return [one for one in self.handshakes if self.station is None or one.identity == self.station.id]
+
     async def until(self, look: Callable[[], Awaitable[T | None]], within_s: float) -> T | None:
-        """What `look` finds, as soon as it finds something; None: it doesn't within that time."""
-        until_s = asyncio.get_running_loop().time() + within_s
+        """What `look` finds, as soon as it finds something; None: it doesn't within that time, or until the time is
+        over. It is asked once at least."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + within_s
         while True:
             found = await look()
             if found is not None:
                 return found
-            if asyncio.get_running_loop().time() >= until_s:
+            if loop.time() >= min(until_s, self.ends_s):
+                self.cut_short = self.cut_short or self.ends_s < until_s
                 return None
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -162,11 +213,13 @@ class Bench:
 
     async def heard(self, words: tuple[str, ...], *, after: int = 0) -> OcppMessage | None:
         """The first frame of the charger that says one of these, as a whole JSON text."""
-        quoted = [f'"{word}"'.encode() for word in words]
-        for message in await self.frames(after=after, direction=Direction.IN):
-            if any(word in message.frame for word in quoted):
-                return message
-        return None
+        found: list[OcppMessage] = []
+        for word in words:
+            quoted = f'"{word}"'
+            wanted = MessageFilter(station_number=self.number, direction=Direction.IN, text=quoted)
+            like = await self.context.store.read(partial(_messages, wanted))
+            found += [message for message in like if message.id > after and quoted.encode() in message.frame]
+        return min(found, key=lambda message: message.id, default=None)
 
     async def mark(self) -> int:
         """Where the frames are now: `after` for what comes from now on."""
@@ -174,10 +227,73 @@ class Bench:
         return found[-1].id if found else 0
 
     async def ask(self, request: CsmsRequest, timeout_s: float = 30.0) -> Command:
-        """Ask it; the command in its final state."""
+        """Ask it, once it is there; the command in its final state. Raises TimeOverError."""
+        if self.over:
+            raise TimeOverError
+        await self._until_it_is_back(self._there)
+        left_s = self.ends_s - asyncio.get_running_loop().time()
+        command = await self._asked(request, min(timeout_s, max(left_s, 1.0)))
+        self._lost = self._lost or command.state in _LOST
+        return command
+
+    async def tidy(self, request: CsmsRequest) -> None:
+        """Take back what a check has left behind, the time being over or not; nobody looks what comes of it."""
+        await self._asked(request, _TIDY_S)
+
+    async def _asked(self, request: CsmsRequest, timeout_s: float) -> Command:
         assert self.station is not None
         command = await commands.issue(self.context, self.station.id, request, timeout_s=timeout_s)
         return await commands.wait(self.context, command.id, timeout_s + _SETTINGS.sweep_interval_s)
+
+    async def _there(self) -> bool | None:
+        """Whether it is connected, and has said something since."""
+        station, shake = self.station, self.handshake
+        if station is None or not station.connected or shake is None:
+            return None
+        heard = await self.frames(direction=Direction.IN)
+        return True if heard and heard[-1].at >= shake.at else None
+
+    async def has_restarted(self) -> bool:
+        """Whether it has connected anew since `begin`. One that was asked and gave no answer may be about to; who goes
+        on talking all the same is not."""
+        known, self._lost, lost = self._known, False, self._lost
+        mark = await self.mark()
+
+        async def sign() -> bool | None:
+            if len(self._shakes) > known:
+                return True
+            there = self.station is not None and self.station.connected
+            return False if there and await self.frames(after=mark, direction=Direction.IN) else None
+
+        if len(self._shakes) > known or (lost and await self._until_it_is_back(sign)):
+            return await self._until_it_is_back(self._there) is not None
+        return False
+
+    async def _until_it_is_back(self, sign: Callable[[], Awaitable[bool | None]]) -> bool | None:
+        """Once for each time that it goes away."""
+
+        async def look() -> bool | None:
+            await self.booted()
+            return await sign()
+
+        waited, self._waited = self._waited == len(self._shakes), len(self._shakes)
+        found = await self.until(look, 0.0 if waited else _BACK_S)
+        if found is not None:
+            self._waited = -1
+        return found
+
+    async def charging(self) -> Transaction | None:
+        """The transaction that is on; one that a restart has ended is begun again. None: nothing charges. When the time
+        is over: the last one, to be looked back at."""
+        found, shake = await self.transaction(active=True), self.handshake
+        last = await self.transaction(active=False)
+        if self.over:
+            return last
+        if found is not None or not self.started_here or last is None or shake is None or shake.at < last.created_at:
+            return found
+        self.say("It has restarted, and charges no more: charging is started again.")
+        await self.ask(RequestStartTransaction(id_token=IdToken(self.token), evse_id=1))
+        return await self.until(partial(self.transaction, active=True), _BACK_S)
 
     async def transaction(self, *, active: bool) -> Transaction | None:
         """The newest."""

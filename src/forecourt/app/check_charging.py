@@ -46,8 +46,7 @@ class RemoteStart(Check, frozen=True, kw_only=True):
     within_s: Within = HAND_S
 
     async def look(self, bench: Bench) -> Finding:
-        if self.first is not None:
-            bench.say(self.first)
+        bench.prompt(self.first)
         request = RequestStartTransaction(id_token=IdToken(bench.token), evse_id=1)
         mark = await bench.mark()
         command: Command | None = None
@@ -64,6 +63,7 @@ class RemoteStart(Check, frozen=True, kw_only=True):
         begun = await bench.until(lambda: bench.transaction(active=True), self.within_s)
         if begun is None:
             return Finding(Outcome.FAILED, "it accepted, and no transaction began", evidence_of(command))
+        bench.started_here = True
         frame = await bench.heard(("StartTransaction", "TransactionEvent"), after=mark)
         said = f"transaction {begun.transaction_id} began"
         return judged(True, said, (*evidence_of(command), *(() if frame is None else (text_of(frame),))))
@@ -103,7 +103,7 @@ class Measured(Check, frozen=True, kw_only=True):
     any_of: Annotated[tuple[tuple[Measurand, ...], ...], msgspec.Meta(min_length=1)]
 
     async def look(self, bench: Bench) -> Finding:
-        transaction = await bench.transaction(active=True)
+        transaction = await bench.charging()
         if transaction is None:
             return unseen("nothing charges")
 
@@ -130,22 +130,31 @@ class MeasuredEvery(Check, frozen=True, kw_only=True):
     """Part of the interval by which it may be late or early."""
 
     async def look(self, bench: Bench) -> Finding:
-        transaction = await bench.transaction(active=True)
+        transaction = await bench.charging()
         if transaction is None:
             return unseen("nothing charges")
 
+        async def moments() -> list[datetime]:
+            # Of this connection: before a restart is no interval.
+            since = None if bench.handshake is None else bench.handshake.at
+            readings = await _sampled(bench, transaction)
+            return sorted({reading.received_at for reading in readings if since is None or reading.received_at > since})
+
         async def gap() -> float | None:
-            moments = sorted({reading.received_at for reading in await _sampled(bench, transaction)})
-            return (moments[-1] - moments[-2]).total_seconds() if len(moments) >= 2 else None
+            found = await moments()
+            return (found[-1] - found[-2]).total_seconds() if len(found) >= 2 else None
 
         await bench.until(gap, 2.5 * bench.interval_s + 10.0)
-        mark = len({reading.received_at for reading in await _sampled(bench, transaction)})
+        seen = await moments()
+        last = seen[-1] if seen else None
 
         async def newer() -> float | None:
-            moments = {reading.received_at for reading in await _sampled(bench, transaction)}
-            return await gap() if len(moments) > mark or mark == 0 else None
+            found = await moments()
+            return await gap() if found and (last is None or found[-1] > last) else None
 
         found_s = await bench.until(newer, 2.5 * bench.interval_s + 10.0)
+        if found_s is None and bench.over:
+            found_s = await gap()
         frames = (await _meter_frames(bench))[-2:]
         if found_s is None:
             return unseen("no two meter values came")
@@ -160,7 +169,7 @@ class ChargingProfileObeyed(Check, frozen=True, kw_only=True):
     limit_a: Annotated[float, msgspec.Meta(ge=6, le=1000)] = 8.0
 
     async def look(self, bench: Bench) -> Finding:
-        transaction = await bench.transaction(active=True)
+        transaction = await bench.charging()
         if transaction is None:
             return unseen("nothing charges")
         evidence: list[str] = []
@@ -176,7 +185,7 @@ class ChargingProfileObeyed(Check, frozen=True, kw_only=True):
                     continue
                 obeyed, seen = await self._obeyed(bench, transaction, before_w, command.finished_at)
                 evidence += seen
-                await bench.ask(ClearChargingProfile(criteria=ProfileCriteria(profile_id=_PROFILE_ID)))
+                await bench.tidy(ClearChargingProfile(criteria=ProfileCriteria(profile_id=_PROFILE_ID)))
                 if obeyed is None:
                     words.append(f"{purpose} in {unit}: accepted; what the car then drew was not seen")
                     best = Outcome.NOT_SEEN
@@ -213,7 +222,7 @@ class Suspended(Check, frozen=True, kw_only=True):
     within_s: Within = 60.0
 
     async def look(self, bench: Bench) -> Finding:
-        transaction = await bench.transaction(active=True)
+        transaction = await bench.charging()
         if transaction is None:
             return unseen("nothing charges")
         mark = await bench.mark()
@@ -223,7 +232,7 @@ class Suspended(Check, frozen=True, kw_only=True):
                 break
         frame = await bench.until(lambda: bench.heard(self.any_of, after=mark), self.within_s)
         if command.state is CommandState.ACCEPTED:
-            await bench.ask(ClearChargingProfile(criteria=ProfileCriteria(profile_id=_PROFILE_ID)))
+            await bench.tidy(ClearChargingProfile(criteria=ProfileCriteria(profile_id=_PROFILE_ID)))
         elif frame is None:
             frame = await bench.heard(self.any_of)
         if frame is None:
@@ -238,10 +247,11 @@ class RemoteStop(Check, frozen=True, kw_only=True):
     within_s: Within = 60.0
 
     async def look(self, bench: Bench) -> Finding:
-        transaction = await bench.transaction(active=True)
+        transaction = await bench.charging()
         if transaction is None or transaction.transaction_id is None:
             return unseen("nothing charges")
         command = await bench.ask(RequestStopTransaction(transaction_id=transaction.transaction_id))
+        bench.started_here = False
         if command.state is not CommandState.ACCEPTED:
             return refused(command)
 

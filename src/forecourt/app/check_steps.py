@@ -103,8 +103,7 @@ class Status(Check, frozen=True, kw_only=True):
     async def look(self, bench: Bench) -> Finding:
         frame = await bench.heard(self.any_of)
         if frame is None and self.within_s > 0:
-            if self.first is not None:
-                bench.say(self.first)
+            bench.prompt(self.first)
             within_s = self.within_s if self.first is None else HAND_S
             frame = await bench.until(lambda: bench.heard(self.any_of), within_s)
         if frame is None:
