@@ -21,9 +21,23 @@ from forecourt.dialect.v16 import V16
 from forecourt.dialect.v201 import V201
 from forecourt.domain.clock import Now
 from forecourt.domain.profile import ChargingProfilePurpose
-from forecourt.domain.requests import CsmsRequest, SetChargingProfile, SetVariables, SetVariablesAnswer, TriggerMessage
+from forecourt.domain.requests import (
+    CsmsRequest,
+    GetVariables,
+    GetVariablesAnswer,
+    SetChargingProfile,
+    SetVariables,
+    SetVariablesAnswer,
+    TriggerMessage,
+)
 from forecourt.domain.site import EvsePoint, GridConnection, Site
-from forecourt.domain.variable import SetVariableStatus, VariableSetResult
+from forecourt.domain.variable import (
+    GetVariableStatus,
+    SetVariableStatus,
+    VariableReading,
+    VariableRef,
+    VariableSetResult,
+)
 from forecourt.net.controller_endpoint import ControllerEndpoint
 from forecourt.quantities import PHASES, PerPhase
 from forecourt.rpc.relay_events import Side
@@ -143,6 +157,9 @@ class Way:
         self.accepts = True
         self.takes_key = ""
         """The outcome of setting a variable, where it is not that of everything else."""
+        self.holds: dict[VariableRef, str] = {}
+        """Variables that the station tells when it is asked, and can be set."""
+        self.refuses: Callable[[CsmsRequest], bool] = lambda request: False
         self.deaf = False
         self._out: dict[Side, list[bytes]] = {side: [] for side in Side}
         numbers = count(1)
@@ -201,12 +218,27 @@ class Way:
         self.own_ids.append(message_id)
         if self.deaf:
             return
-        if self.takes_key and isinstance(request, SetVariables):
-            results = tuple(VariableSetResult(one.ref, SetVariableStatus(self.takes_key)) for one in request.settings)
+        if self.refuses(request):
+            self.station(frame(3, message_id, {"status": "Rejected"}))
+            return
+        if isinstance(request, GetVariables) and request.refs is not None:
+            told = GetVariablesAnswer(readings=tuple(self._held(ref) for ref in request.refs))
+            answer = self.dialect.encode_request_answer(request, told)
+            self.station(frame(3, message_id, json.loads(answer)))
+            return
+        if isinstance(request, SetVariables) and (self.takes_key or request.settings[0].ref in self.holds):
+            self.holds |= {one.ref: one.value for one in request.settings if one.ref in self.holds}
+            outcome = SetVariableStatus(self.takes_key or "Accepted")
+            results = tuple(VariableSetResult(one.ref, outcome) for one in request.settings)
             answer = self.dialect.encode_request_answer(request, SetVariablesAnswer(results=results))
             self.station(frame(3, message_id, json.loads(answer)))
             return
         self.station(frame(3, message_id, {"status": "Accepted" if self.accepts else "Rejected"}))
+
+    def _held(self, ref: VariableRef) -> VariableReading:
+        if ref in self.holds:
+            return VariableReading(ref, value=self.holds[ref])
+        return VariableReading(ref, GetVariableStatus.UNKNOWN_VARIABLE)
 
     @property
     def limit_a(self) -> float:

@@ -121,6 +121,11 @@ class Controller:
                 line.assumed, line.account.base = False, None
         return self._kept(self._changed(now), station_id)
 
+    def polls(self, station_id: str, every_s: float | None) -> None:
+        """The EVSEs of a station are to be asked for readings so often while they charge; None: they needn't."""
+        for line in self._stations[station_id].lines:
+            line.poll_s = every_s
+
     def fall_back(self, station_id: str, now: Now) -> list[Effect]:
         """The station is about to be cut off: it shall hold its fallbacks by then."""
         for line in self._stations[station_id].lines:
@@ -330,6 +335,7 @@ class Controller:
             line.target_a = line.point.fallback_a if given_a is None else given_a
         decisions = tuple(Decision(key, said.limit_a, said.explanation) for key, said in shared.said())
         issued = self._issuer.issue(list(self._lines.values()), self._compiled.room(readings, limits), now)
+        issued = [effect for effect in issued if not isinstance(effect, Alarm) or self._is_news(effect)]
         alarms = self.surroundings.decided(self._lines, reserved, now)
         case = DecisionCase(shared.demands, readings, limits, shared.reserved, previous, shared.allocation)
         return [Decided(now.elapsed_s, decisions, case), *alarms, *issued]

@@ -31,6 +31,9 @@ from forecourt.domain.sentence import say
 _REFUSALS_TO_LEAVE_A_FORM = 3
 """A form that a station has taken before is given up after so many refusals in a row."""
 
+_UNSEEN = 3
+"""After so many questions for evidence in vain somebody should know."""
+
 _NEGLIGIBLE_A = 0.05
 """Half a step of what OCPP can say: not a difference."""
 
@@ -111,7 +114,10 @@ class Issuer:
     def take_answer(self, token: int, accepted: bool | None, now: Now) -> tuple[bool, list[Effect]]:
         """What became of a request (None: nobody knows). False: it was not about a limit, or is forgotten."""
         line, urgency = self._asked.pop(token, (None, Urgency.EVIDENCE))
-        if line is None or urgency is Urgency.EVIDENCE:
+        if line is None:
+            return False, []
+        if urgency is Urgency.EVIDENCE:
+            line.question = None
             return False, []
         if urgency is Urgency.STOP:
             return True, self._stop_answered(line, accepted)
@@ -137,6 +143,9 @@ class Issuer:
             line, urgency = self._asked.pop(token)
             if urgency is Urgency.STOP:
                 line.stop_asked = None
+                continue
+            if urgency is Urgency.EVIDENCE:
+                line.question = None
                 continue
             line.account.limit_unanswered(token)
             line.open_token = None
@@ -223,21 +232,43 @@ class Issuer:
         return line.said_s + self._settings.lease_s if unbelieved else confirmed.lease_until_s
 
     def _questions(self, lines: list[Line], now: Now) -> list[Effect]:
-        """Ask for a reading where only evidence is missing."""
+        """Ask for a reading where only evidence is missing, or a station doesn't report often enough by itself."""
         effects: list[Effect] = []
         for line in lines:
-            if not line.ready or line.probing or not line.account.wants_evidence(now):
+            if not line.ready or line.probing:
                 continue
-            if line.evidence_asked_s is None:
+            if not line.account.wants_evidence(now):
+                line.unseen = 0
+                wanted = self._poll_is_due(line, now)
+            elif line.evidence_asked_s is None:
                 line.evidence_asked_s = now.elapsed_s
-            elif now.elapsed_s >= line.evidence_asked_s + self._settings.evidence_s:
-                line.evidence_asked_s = now.elapsed_s
+                wanted = self._poll_is_due(line, now)
+            else:
+                wanted = now.elapsed_s >= line.evidence_asked_s + self._settings.evidence_s
+                if wanted:
+                    line.evidence_asked_s, line.unseen = now.elapsed_s, line.unseen + 1
+                    effects += self._unseen(line, now)
+                wanted = wanted or self._poll_is_due(line, now)
+            if wanted and line.question is None:
+                line.polled_s = now.elapsed_s
                 request = TriggerMessage(
                     requested_message=TriggeredMessage.METER_VALUES, evse_id=line.point.evse_id, connector_id=1
                 )
-                token = self._token(line, Urgency.EVIDENCE)
-                effects.append(AskStation(line.point.station_id, token, request, Urgency.EVIDENCE))
+                line.question = self._token(line, Urgency.EVIDENCE)
+                effects.append(AskStation(line.point.station_id, line.question, request, Urgency.EVIDENCE))
         return effects
+
+    def _poll_is_due(self, line: Line, now: Now) -> bool:
+        if line.poll_s is None or not line.account.in_transaction or line.account.occupied is False:
+            return False
+        return now.elapsed_s >= max(line.account.measured_s, line.polled_s) + line.poll_s
+
+    def _unseen(self, line: Line, now: Now) -> list[Effect]:
+        if line.unseen != _UNSEEN:
+            return []
+        reserved_a = line.account.exposure_a(now)
+        text = f"{line.point.key} is not seen to obey: no reading says so; {reserved_a:.1f} A stay reserved for a while"
+        return [Alarm("no-evidence", text, line.point.key)]
 
     def _limit(self, line: Line, current_a: float, urgency: Urgency, now: Now, *, bind: bool) -> AskStation:
         transaction_id = line.bound_to if bind else None

@@ -1,5 +1,7 @@
 """One EVSE as the controller deals with it: its books, its transaction, and how it is being spoken to."""
 
+import math
+
 from forecourt.controller.conduct import Conduct
 from forecourt.controller.ledger import Account
 from forecourt.controller.rotation import Rotation
@@ -36,7 +38,15 @@ class Line:
         """When it was last told a limit (elapsed)."""
         self.retry_at_s = 0.0
         self.evidence_asked_s: float | None = None
+        """When a reading was last asked for because evidence was wanted (elapsed)."""
+        self.unseen = 0
+        """How often in a row that brought none."""
+        self.poll_s: float | None = None
+        """How often to ask for a reading while it charges; None: it reports by itself."""
+        self.polled_s = -math.inf
         """When a reading was last asked for (elapsed)."""
+        self.question: int | None = None
+        """The request for a reading that is not answered yet: one at a time."""
 
         self.stop_asked: str | None = None
         """The transaction that it was asked to end, because it could not be limited."""

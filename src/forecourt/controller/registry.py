@@ -31,6 +31,8 @@ class Registered(msgspec.Struct, frozen=True, omit_defaults=True):
     accepted_at: datetime | None = None
     sample_interval_s: int | None = None
     """How often the CSMS wants readings; None: it has not said."""
+    measurands: dict[str, str] = {}
+    """What the CSMS takes the station to sample, by variable, where the control has it sample more."""
     credential: str | None = None
     """A digest of what it last showed, and the CSMS let in."""
 
@@ -81,6 +83,12 @@ class Registry:
     def wants_samples(self, station_id: str, interval_s: int) -> None:
         """The CSMS has said how often it wants readings, and the station has agreed."""
         self._put(station_id, msgspec.structs.replace(self.of(station_id), sample_interval_s=interval_s))
+
+    def samples(self, station_id: str, measurands: dict[str, str]) -> None:
+        """What the CSMS takes a station to sample."""
+        known = self.of(station_id)
+        if known.measurands != measurands:
+            self._put(station_id, msgspec.structs.replace(known, measurands=measurands))
 
     def is_accepted(self, station_id: str, at: datetime) -> bool:
         """Whether the CSMS has accepted it, not too long ago."""

@@ -90,7 +90,8 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     that it holds its fallback or isn't there yet, that. Once it connects it counts with the maximum until it confirms a
     limit."""
     sample_interval_s: PositiveSeconds | None = None
-    """How often stations report readings to the control (10 to 30 s is good); None: as the CSMS has it."""
+    """How often stations report readings to the control, current included (10 to 30 s is good); None: when and what the
+    CSMS has them report."""
     profile_id: int = 9001
     """Id of the base profile that the controller keeps on EVSE 1; the next EVSEs count on from it. A transaction's
     profile has the same id and `bound_profile_offset` more."""

@@ -4,17 +4,17 @@ Guarantees (`controller.md` §1)
 * Every call gets the verdict of the policy table. What is only relayed passes byte for byte, but for a transaction id
   that station and CSMS know by different numbers.
 * Charging profiles end here as constraints, those of remote starts as well; keys pass as the key policy allows.
-* Where the control has stations report more often than the CSMS asked for, the CSMS reads the interval that it gets.
+* Where the control has stations report more than the CSMS asked for, the CSMS reads what it has set.
 * What the station has agreed to is remembered: local lists, remote starts, an empty cache, an interval.
 """
 
 import contextlib
 from collections.abc import Callable
-from typing import Final
 
 from forecourt.controller.constraints import acceptable_with_start
 from forecourt.controller.controller import Controller
 from forecourt.controller.effects import Effect
+from forecourt.controller.measurands import Measurands
 from forecourt.controller.passage import filtered, new_password, without_profile
 from forecourt.controller.policy import KEY_RULES, PRESETS, Direction, KeyRule, Policy, Verdict, verdict
 from forecourt.controller.sampling import INTERVAL, Sampling
@@ -37,14 +37,15 @@ from forecourt.domain.requests import (
     SetVariables,
     SetVariablesAnswer,
     StartAnswer,
+    TriggeredMessage,
+    TriggerMessage,
 )
 from forecourt.domain.variable import SetVariableStatus, VariableSetResult
+from forecourt.net.controller_reporting import TAKEN
 from forecourt.rpc.errors import Cause
 from forecourt.rpc.events import Answered, CallReceived, Refused
 from forecourt.rpc.relay import Relay
 from forecourt.rpc.relay_events import Side
-
-_TAKEN: Final = (SetVariableStatus.ACCEPTED, SetVariableStatus.REBOOT_REQUIRED)
 
 
 class Downward:
@@ -58,6 +59,7 @@ class Downward:
         controller: Controller,
         memory: SiteMemory,
         sampling: Sampling,
+        measurands: Measurands,
         own_password: Callable[[str, str | None], bool],
     ) -> None:
         self.station_id = station_id
@@ -66,6 +68,7 @@ class Downward:
         self._controller = controller
         self._memory = memory
         self._sampling = sampling
+        self._measurands = measurands
         self._own_password = own_password
         preset = controller.settings.preset
         self._policy: Policy = PRESETS[preset]
@@ -90,34 +93,44 @@ class Downward:
     def _pass_down(self, call: CallReceived, now: Now, payload: bytes | None = None) -> None:
         if payload is None:
             frame = in_call(self.dialect, call.action, call.frame, self._own_id)
-            hold = self._interval_in(call) is not None
+            request = self._about_readings(call)
+            if isinstance(request, TriggerMessage):
+                self._sampling.csms_asks(request.evse_id)
+            hold = isinstance(request, GetVariables)
             passed = self.relay.forward(Side.CSMS, call, now.protocol_s, frame=frame, hold_answer=hold)
         else:
             passed = self.relay.forward_altered(Side.CSMS, call, payload, now.protocol_s)
         if not passed:
             self.relay.leave_unanswered(Side.CSMS, call)
 
-    def _interval_in(self, call: CallReceived) -> GetVariables | None:
-        """The request, if it asks for the interval of readings and the station has another than the CSMS has set."""
-        if not self._sampling.hides:
+    def _about_readings(self, call: CallReceived) -> GetVariables | TriggerMessage | None:
+        """The request, if it asks for a reading, or for a variable of which the CSMS is told otherwise than it is."""
+        if not self._sampling.controls:
             return None
         try:
             request = self.dialect.decode_request(call.action, call.payload, strict=False).value
         except Untranslatable:
             return None
-        asks = isinstance(request, GetVariables) and (request.refs is None or INTERVAL in request.refs)
-        return request if asks and isinstance(request, GetVariables) else None
+        if isinstance(request, TriggerMessage):
+            return request if request.requested_message is TriggeredMessage.METER_VALUES else None
+        if not isinstance(request, GetVariables):
+            return None
+        interval = self._sampling.hides and (request.refs is None or INTERVAL in request.refs)
+        return request if interval or self._measurands.hides(request.refs) else None
 
     def held(self, call: CallReceived, answer: Answered | Refused) -> None:
-        """The station has told its variables: the interval is the one that the CSMS gets."""
-        request = self._interval_in(call)
-        if request is not None and isinstance(answer, Answered):
+        """The station has told its variables: of some the CSMS reads what it has set."""
+        request = self._about_readings(call)
+        if isinstance(request, GetVariables) and isinstance(answer, Answered):
             with contextlib.suppress(Untranslatable):
                 told = self.dialect.decode_request_answer(request, answer.payload).value
-                if isinstance(told, GetVariablesAnswer) and (altered := self._sampling.as_it_is_told(told)) is not told:
-                    payload = self.dialect.encode_request_answer(request, altered)
-                    self.relay.answer_locally(Side.CSMS, call, payload)
-                    return
+                if isinstance(told, GetVariablesAnswer):
+                    altered = self._sampling.as_it_is_told(told) if self._sampling.hides else told
+                    altered = self._measurands.as_it_is_told(altered)
+                    if altered is not told:
+                        payload = self.dialect.encode_request_answer(request, altered)
+                        self.relay.answer_locally(Side.CSMS, call, payload)
+                        return
         self.relay.release(Side.CSMS, call)
 
     def _take_in(self, call: CallReceived, now: Now) -> list[Effect]:
@@ -165,7 +178,7 @@ class Downward:
             payload = self.dialect.encode_request_answer(request, passing)
             self.relay.answer_locally(Side.CSMS, call, payload)
             return
-        passing = self._sampling.as_it_passes(passing)
+        passing = self._measurands.as_it_passes(self._sampling.as_it_passes(passing))
         altered = None if passing is request else self.dialect.encode_request(passing).payload
         self._pass_down(call, now, altered)
 
@@ -191,10 +204,12 @@ class Downward:
         except Untranslatable:
             return []
         if isinstance(request, SetVariables):
-            if isinstance(told, SetVariablesAnswer) and all(one.outcome in _TAKEN for one in told.results):
+            if isinstance(told, SetVariablesAnswer) and all(one.outcome in TAKEN for one in told.results):
                 asked_s = self._sampling.agreed(request)
                 if asked_s is not None:
                     self._memory.registry.wants_samples(self.station_id, asked_s)
+                if self._measurands.agreed(request):
+                    self._memory.registry.samples(self.station_id, self._measurands.kept)
             return []
         if not isinstance(told, StartAnswer | RequestAnswer) or told.outcome is not RequestStatus.ACCEPTED:
             return []

@@ -19,9 +19,10 @@ from typing import Final
 
 from forecourt.controller.controller import Controller
 from forecourt.controller.effects import AskStation, Effect
+from forecourt.controller.measurands import Measurands
 from forecourt.controller.passage import agreed_boot
 from forecourt.controller.policy import PRESETS, Direction, Policy, Verdict, verdict
-from forecourt.controller.sampling import INTERVAL, Sampling
+from forecourt.controller.sampling import Sampling
 from forecourt.controller.site_memory import SiteMemory
 from forecourt.dialect.port import Dialect, Inexpressible, StationCall, Untranslatable
 from forecourt.dialect.transaction_ids import in_answer, in_call
@@ -43,10 +44,13 @@ from forecourt.domain.requests import (
     CsmsRequestAnswer,
     RequestStatus,
     SetVariablesAnswer,
+    TriggerMessage,
 )
 from forecourt.domain.station import RegistrationStatus
 from forecourt.domain.variable import SetVariableStatus
 from forecourt.net.controller_downward import Downward
+from forecourt.net.controller_reporting import Question, Reporting
+from forecourt.net.controller_said import boot_in, starts, wants_answer
 from forecourt.net.controller_stand_in import StandIn, token_of
 from forecourt.rpc.events import Abandoned, Answered, CallReceived, Outcome, Refused
 from forecourt.rpc.relay import Relay
@@ -64,15 +68,12 @@ from forecourt.rpc.relay_events import (
 log = logging.getLogger(__name__)
 
 _REMEMBERED_CALLS: Final = 64
-
 _NOTHING: Final = b"{}"
-
-_TAKEN: Final = (SetVariableStatus.ACCEPTED, SetVariableStatus.REBOOT_REQUIRED)
 
 
 class Passage:
-    """See the module. `new_password` is called with one that the CSMS has set for the upstream link; it says whether
-    the controller has a password of its own there."""
+    """See the module. `own_password` says whether the controller has a password of its own for the upstream link of a
+    station; with another one, which the CSMS has set, that becomes it."""
 
     def __init__(
         self,
@@ -91,9 +92,12 @@ class Passage:
         self._controller = controller
         self._memory = memory
         self._policy: Policy = PRESETS[controller.settings.preset]
-        asked_s, numbered = memory.registry.of(station_id).sample_interval_s, dialect.capabilities.sequence_numbers
-        self._sampling = Sampling(controller.settings, asked_s, numbered=numbered)
-        self._downward = Downward(station_id, dialect, relay, controller, memory, self._sampling, own_password)
+        known, numbered = memory.registry.of(station_id), dialect.capabilities.sequence_numbers
+        self._sampling = Sampling(controller.settings, known.sample_interval_s, numbered=numbered)
+        measurands = Measurands(self._sampling.measured_by, known.measurands)
+        self._reporting = Reporting(station_id, dialect, relay, self._sampling, measurands, memory.registry)
+        readings = self._sampling, measurands
+        self._downward = Downward(station_id, dialect, relay, controller, memory, *readings, own_password)
         self._said: dict[str, StationCall] = {}
         """What the station said in calls whose answer the controller wants to see, by message id."""
         self._asked: dict[int, CsmsRequest] = {}
@@ -132,8 +136,6 @@ class Passage:
     def _handled(self, events: list[RelayEvent], now: Now) -> list[Effect]:
         return [effect for event in events for effect in self.handle(event, now)]
 
-    # time
-
     def next_deadline(self) -> float | None:
         """When to call `expire`, on the protocol's clock."""
         deadlines = (self.relay.next_deadline(), self.stand_in.next_deadline(), self._greeted_at_s)
@@ -166,6 +168,8 @@ class Passage:
                 return self._downward.answered(call, answer, now)
             case Unanswered(side=side, call=call, outcome=outcome, still_open=True):
                 return self._unanswered(side, call, outcome, now)
+            case OwnOutcome(side=Side.STATION, outcome=outcome) if isinstance(outcome.token, Question):
+                self._reporting.told(outcome.token, outcome, now)
             case OwnOutcome(side=Side.STATION, outcome=outcome) if isinstance(outcome.token, int):
                 return self._own_outcome(outcome.token, outcome, now)
             case OwnOutcome(outcome=outcome):
@@ -179,6 +183,8 @@ class Passage:
         except Inexpressible:
             return self._controller.answered(effect.token, accepted=False, now=now)
         self._asked[effect.token] = effect.request
+        if isinstance(effect.request, TriggerMessage):
+            self._sampling.asks(effect.request.evse_id, now.protocol_s)
         sent = self.relay.call(
             Side.STATION,
             message.action,
@@ -198,7 +204,7 @@ class Passage:
     def _from_station(self, call: CallReceived, now: Now) -> list[Effect]:
         said = self._understood(call, now)
         effects: list[Effect] = []
-        booted = _boot_in(said)
+        booted = boot_in(said)
         if booted is not None:
             self.registered = False
             self._greeted_at_s = None
@@ -207,7 +213,12 @@ class Passage:
             not self.stand_in.stands_in or self._memory.registry.is_accepted(self.station_id, now.at)
         ):
             effects += self._registered(now)
-        if isinstance(said, Notice) and booted is not None and not self.relay.is_up(Side.CSMS) and self._stands_in:
+        if (
+            isinstance(said, Notice)
+            and booted is not None
+            and not self.relay.is_up(Side.CSMS)
+            and self.stand_in.stands_in
+        ):
             if self.stand_in.boot(call, said, booted, now) is RegistrationStatus.ACCEPTED:
                 effects += self._controller.station_said(self.station_id, said, now)
                 return [*effects, *self._registered(now)]
@@ -223,18 +234,12 @@ class Passage:
             effects += self._controller.transaction_issued(self.station_id, evse_id, transaction_id, now)
         return effects
 
-    @property
-    def _stands_in(self) -> bool:
-        return self.stand_in.stands_in
-
     def _registered(self, now: Now) -> list[Effect]:
         self.registered = True
         self._greeted_at_s = None
+        self._controller.polls(self.station_id, self._sampling.polls_s)
         effects = self._controller.station_ready(self.station_id, now)
-        setting = self._sampling.setting()
-        if setting is not None:
-            message = self.dialect.encode_request(setting)
-            self.relay.call(Side.STATION, message.action, message.payload, now.protocol_s, token=INTERVAL)
+        self._reporting.begin(now)
         return effects
 
     def _judge_station_call(self, call: CallReceived, said: StationCall | None, now: Now) -> None:
@@ -248,22 +253,34 @@ class Passage:
         if decision is Verdict.ANSWER:
             self.relay.answer_locally(Side.STATION, call, _NOTHING)
             return
-        if isinstance(said, Notice) and self._sampling.is_surplus(said):
+        if isinstance(said, Notice) and self._ends_here(said, now):
             self.relay.answer_locally(Side.STATION, call, self.dialect.encode_call_answer(said, Acknowledged()))
             return
-        if _boot_in(said) is None and self.stand_in.takes(call, said, now):
+        if boot_in(said) is None and self.stand_in.takes(call, said, now):
             return
         hold = said is not None and (decision is Verdict.CHECK or self._issues_an_id(said))
         frame = in_call(self.dialect, call.action, call.frame, self._csms_id)
         if not self.relay.forward(Side.STATION, call, now.protocol_s, hold_answer=hold, frame=frame):
             self.relay.leave_unanswered(Side.STATION, call)
-        elif said is not None and (hold or _wants_answer(said)):
+        elif said is not None and (hold or wants_answer(said)):
             self._said[call.message_id] = said
             if len(self._said) > _REMEMBERED_CALLS:
                 del self._said[next(iter(self._said))]
 
+    def _ends_here(self, said: Notice, now: Now) -> bool:
+        """Whether it is a reading that only the control wants."""
+        if self._sampling.was_asked_for(said, now.protocol_s):
+            self._give_up_polling(now)
+            return True
+        return self._sampling.is_surplus(said)
+
+    def _give_up_polling(self, now: Now) -> None:
+        if self._sampling.gave_up():
+            self._controller.polls(self.station_id, None)
+            self._reporting.tell_interval(now)
+
     def _issues_an_id(self, said: StationCall) -> bool:
-        return self.dialect.capabilities.csms_issues_transaction_ids and isinstance(said, Notice) and _starts(said)
+        return self.dialect.capabilities.csms_issues_transaction_ids and isinstance(said, Notice) and starts(said)
 
     def _understood(self, call: CallReceived, now: Now) -> StationCall | None:
         # As far as a CSMS would go that keeps books: what it takes for a transaction is one here.
@@ -280,7 +297,7 @@ class Passage:
             return []
         self._said.pop(call.message_id, None)
         said = self._understood(call, now)
-        booted = _boot_in(said)
+        booted = boot_in(said)
         if isinstance(said, Notice) and booted is not None:
             accepted = self.stand_in.boot(call, said, booted, now) is RegistrationStatus.ACCEPTED
             return self._registered(now) if accepted else []
@@ -293,7 +310,7 @@ class Passage:
         if said is None or answer is None:
             self.relay.release(Side.STATION, call)
             return []
-        booted = _boot_in(said)
+        booted = boot_in(said)
         if booted is not None:
             return self._boot_answered(call, said, booted, answer, now)
         frame = in_answer(self.dialect, call.action, answer.frame, self._issued_id)
@@ -377,18 +394,7 @@ class Passage:
                 accepted = None
         elif isinstance(outcome, Refused):
             accepted = False
+        if isinstance(request, TriggerMessage) and accepted is not True:
+            self._sampling.refused(request.evse_id)
+            self._give_up_polling(now)
         return self._controller.answered(token, accepted, now, told)
-
-
-def _boot_in(said: StationCall | None) -> StationBooted | None:
-    if not isinstance(said, Notice):
-        return None
-    return next((event for event in said.events if isinstance(event, StationBooted)), None)
-
-
-def _starts(said: Notice) -> bool:
-    return any(isinstance(event, TransactionStarted) for event in said.events)
-
-
-def _wants_answer(said: StationCall) -> bool:
-    return isinstance(said, Authorize) or (isinstance(said, Notice) and (_starts(said) or token_of(said) is not None))
