@@ -77,6 +77,30 @@ async def test_it_fits_a_phone_in_the_dark(tmp_path: Path) -> None:
         await expect(page.get_by_label("Token")).to_be_focused(timeout=PATIENCE_MS)
 
 
+async def test_lists_are_searched_and_what_is_being_filled_in_stays(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house, seen(house, viewport={"width": 2560, "height": 1400}) as page:
+        assert await page.locator("input[type=password]").count() == 1, "forms are made when they are opened"
+        await page.locator("#evses summary").first.click()
+        await page.get_by_label("Limit in A").fill("7.5")
+        house.charge()
+        await expect(page.locator("#counts")).to_contain_text("1 waiting")
+        assert await page.get_by_label("Limit in A").input_value() == "7.5"
+        assert await page.locator("#evses > li").count() == 2
+        await page.get_by_label("Show").select_option("trouble")
+        await expect(page.locator("#evses > li")).to_have_count(1)
+        await expect(page.locator("#evses")).to_contain_text("right/hand/1")
+        await page.get_by_label("Find").fill("left")
+        await expect(page.locator("#evses")).to_have_text("None of them.")
+        await page.get_by_label("Show").select_option("all")
+        await expect(page.locator("#evses h3")).to_have_text("left/1")
+        await expect(page.locator("#nodes")).to_contain_text("no meter: other load is taken to be up to 14.0 A")
+        await picture(page, "wide")
+        await page.locator("#stations summary").first.click()
+        await expect(page.locator("input[type=password]")).to_have_count(2)
+        await page.get_by_role("button", name="Sign out").click()
+        assert await page.locator("main li").count() == 0, "nothing is left to be read"
+
+
 async def test_a_wrong_token_is_told(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house, seen(house) as page:
         await page.get_by_role("button", name="Sign out").click()

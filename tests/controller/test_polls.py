@@ -165,3 +165,16 @@ def test_somebody_hears_of_a_station_that_is_not_seen_to_obey() -> None:
     assert [alarm.text for alarm in alarms] == [
         "S/1 is not seen to obey: no reading says so; 32.0 A stay reserved for a while"
     ]
+
+
+def test_who_does_not_charge_is_not_asked() -> None:
+    passing = way().charging()
+    state = json.loads(updated(passing, 1))
+    state[3] |= {"triggerReason": "ChargingStateChanged"}
+    state[3]["transactionInfo"] |= {"chargingState": "SuspendedEV"}
+    passing.station(frame(*state))
+    passing.csms(frame(3, "u1", {}))
+    passing.to_station(), passing.to_csms()
+    before = asked(passing)
+    passing.wait(10 * CONTROL_S)
+    assert asked(passing) == before

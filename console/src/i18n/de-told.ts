@@ -62,6 +62,8 @@ export const deTold: Readonly<Record<string, string>> = {
     "{evse} zieht {drawn:.1f} A und damit zu viel, {how}; er bekommt nichts mehr, bis abgesteckt wird",
   "though it was told to pause": "obwohl er pausieren sollte",
   "for the {n:.0f}. time": "zum {n:.0f}. Mal",
+  "{evse} is not seen to obey: no reading says so; {reserved:.1f} A stay reserved for a while":
+    "{evse} ist nicht anzusehen, ob er gehorcht: kein Messwert zeigt es; {reserved:.1f} A bleiben vorerst reserviert",
   "{evse} refuses every form of limit; {reserved:.1f} A stay reserved":
     "{evse} lehnt jede Form von Grenze ab; {reserved:.1f} A bleiben reserviert",
   "{evse} can't be limited and refuses to stop; {reserved:g} A are reserved":

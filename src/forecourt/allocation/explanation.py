@@ -146,7 +146,8 @@ class Explanation(msgspec.Struct, frozen=True, gc=False):
             else "minimum of {minimum:g} A doesn't fit under {place} ({used:.1f} of {capacity:.1f} A taken)",
             minimum=_ampere(self.minimum_a),
             place=self._place(),
-            used=self.used or 0.0,
+            # Places that are kept free for those who wait longer count as taken, if need be more than there are.
+            used=min(self.used or 0.0, self.capacity or 0.0),
             capacity=self.capacity or 0.0,
         )
 

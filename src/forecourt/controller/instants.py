@@ -32,6 +32,6 @@ def instants(line: Line, issuer: Issuer, settings: ControllerSettings, now: Now)
         found.append(account.paused_since_s + settings.pause_s)
     if line.ready and account.wants_evidence(now):
         found.append((line.evidence_asked_s or now.elapsed_s) + settings.evidence_s)
-    if line.ready and line.poll_s is not None and account.in_transaction:
+    if line.ready and line.poll_s is not None and line.charges:
         found.append(max(account.measured_s, line.polled_s) + line.poll_s)
     return found

@@ -259,7 +259,8 @@ class Issuer:
         return effects
 
     def _poll_is_due(self, line: Line, now: Now) -> bool:
-        if line.poll_s is None or not line.account.in_transaction or line.account.occupied is False:
+        # Who is not charging draws nothing, and says when that changes.
+        if line.poll_s is None or not line.charges:
             return False
         return now.elapsed_s >= max(line.account.measured_s, line.polled_s) + line.poll_s
 
@@ -267,8 +268,12 @@ class Issuer:
         if line.unseen != _UNSEEN:
             return []
         reserved_a = line.account.exposure_a(now)
-        text = f"{line.point.key} is not seen to obey: no reading says so; {reserved_a:.1f} A stay reserved for a while"
-        return [Alarm("no-evidence", text, line.point.key)]
+        what = say(
+            "{evse} is not seen to obey: no reading says so; {reserved:.1f} A stay reserved for a while",
+            evse=str(line.point.key),
+            reserved=reserved_a,
+        )
+        return [Alarm("no-evidence", what, line.point.key)]
 
     def _limit(self, line: Line, current_a: float, urgency: Urgency, now: Now, *, bind: bool) -> AskStation:
         transaction_id = line.bound_to if bind else None

@@ -9,6 +9,7 @@ from forecourt.controller.settings import ControllerSettings
 from forecourt.controller.wording import Form
 from forecourt.domain.composite import ActiveTransaction
 from forecourt.domain.site import EvsePoint
+from forecourt.domain.transaction import ChargingState
 from forecourt.quantities import Phase
 
 
@@ -70,6 +71,13 @@ class Line:
         self.form_taken = False
         """Whether it has taken that form before: then one refusal is no reason to leave it."""
         self.refusals = 0
+
+    @property
+    def charges(self) -> bool:
+        """Whether its car may be drawing, as far as the station tells."""
+        account = self.account
+        told = account.charging_state in (None, ChargingState.CHARGING)
+        return account.in_transaction and account.occupied is not False and told
 
     @property
     def first_line(self) -> Phase | None:

@@ -45,6 +45,8 @@ class EvseStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: EvseState
     power_w: float | None
     current_a: float | None
+    lines_a: PerPhase | None
+    """On the site's lines; the largest on each where nobody knows on which line a phase is."""
     limit_a: float
     target_a: float
     sentence: Sentence
@@ -108,13 +110,13 @@ def site_status(controller: Controller, now: Now) -> SiteStatus:
 def _evse(controller: Controller, line: Line, now: Now) -> EvseStatus:
     surroundings, account, key = controller.surroundings, line.account, line.point.key
     current_a = account.measured_a if account.occupied is not False else 0.0
-    watts_per_a = surroundings.watts_per_a(line)
     departs_s = surroundings.wishes.departs_s(key, now)
     return EvseStatus(
         key=key,
         state=_state(line, now),
-        power_w=None if current_a is None else current_a * watts_per_a,
+        power_w=surroundings.drawn_w(line) if account.occupied is not False else 0.0,
         current_a=current_a,
+        lines_a=_lines_a(line),
         limit_a=account.holds_a(now),
         target_a=line.target_a,
         sentence=_why(controller, line, now),
@@ -124,6 +126,13 @@ def _evse(controller: Controller, line: Line, now: Now) -> EvseStatus:
         departs_s=None if departs_s is None else departs_s - now.elapsed_s,
         remaining_wh=surroundings.wishes.remaining_wh(key),
     )
+
+
+def _lines_a(line: Line) -> PerPhase | None:
+    account = line.account
+    if account.occupied is False:
+        return PerPhase()
+    return None if account.currents is None else on_lines(line.point, account.currents.phases_a)
 
 
 def _why(controller: Controller, line: Line, now: Now) -> Sentence:

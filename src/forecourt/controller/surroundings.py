@@ -350,7 +350,7 @@ class Surroundings:
 
     def _surplus_w(self, lines: Mapping[EvseKey, Line], now: Now) -> float:
         grid = self._meter_of(self.site.grid.name, now)
-        drawn_w = sum((line.account.measured_a or 0.0) * self.watts_per_a(line) for line in lines.values())
+        drawn_w = sum(self.drawn_w(line) or 0.0 for line in lines.values())
         batteries = self.meters.readings(MeterRole.BATTERY, now)
         battery_w = sum(one.total_w or 0.0 for one in batteries)
         charges = [one.soc_percent for one in batteries if one.soc_percent is not None]
@@ -377,6 +377,15 @@ class Surroundings:
 
     def _allowed_w(self, lines: Mapping[EvseKey, Line]) -> float:
         return sum(line.target_a * self.watts_per_a(line) for line in lines.values() if line.account.in_transaction)
+
+    def drawn_w(self, line: Line) -> float | None:
+        """What an EVSE draws, by its last reading; None: there is none."""
+        currents = line.account.currents
+        if currents is None:
+            return None
+        if line.point.between is not None:
+            return currents.highest_a * self.watts_per_a(line)
+        return sum(currents.phases_a) * self.site.voltages_v[self.site.node_of(line.point)]
 
     def watts_per_a(self, line: Line) -> float:
         """What an ampere of an EVSE is worth, with the phases that its car is known to use."""

@@ -174,7 +174,7 @@ class AdministeredSite:
         key = self._line(evse).point.key
         return self._changed(
             who,
-            f"{key} charges by {mode.value}",
+            f"{key} charges in mode {mode.value}",
             lambda controller: controller.surroundings.surplus.set_mode(key, mode),
         )
 

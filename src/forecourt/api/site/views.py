@@ -39,6 +39,8 @@ class PhaseView(msgspec.Struct, frozen=True, kw_only=True):
     phase: Phase
     load_a: float
     """As its meter reads; without one, what is declared and what EVSEs report."""
+    background_a: float
+    """Of that, what EVSEs don't draw: as metered, else as declared."""
     exposure_a: float
     """What may flow at worst, whatever stations and cars do."""
     limit_a: float
@@ -68,6 +70,13 @@ class WishView(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a person has said so."""
 
 
+class LineView(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the site's lines, as an EVSE draws from it."""
+
+    phase: Phase
+    current_a: float
+
+
 class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE."""
 
@@ -78,6 +87,10 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     state: EvseState
     power_w: float | None
     current_a: float | None
+    """The largest on any line. null: no reading."""
+    lines: tuple[LineView, ...] | None
+    """What it draws from each of the site's lines; the largest on each where nobody knows on which line a phase is.
+    null: no reading."""
     limit_a: float
     """What it may draw on each line, as it has confirmed."""
     target_a: float
@@ -342,6 +355,7 @@ def _nodes(controller: Controller, known: tuple[NodeStatus, ...], now: Now) -> t
                     PhaseView(
                         phase=phase,
                         load_a=one.load_a[phase],
+                        background_a=one.background_a[phase],
                         exposure_a=worst_a[node.name, phase],
                         limit_a=one.limit_a[phase],
                         rating_a=node.rating_a[phase],
@@ -378,6 +392,9 @@ def _evse(controller: Controller, one: EvseStatus, now: Now) -> EvseView:
         state=one.state,
         power_w=one.power_w,
         current_a=one.current_a,
+        lines=None
+        if one.lines_a is None
+        else tuple(LineView(phase=phase, current_a=one.lines_a[phase]) for phase in PHASES),
         limit_a=one.limit_a,
         target_a=one.target_a,
         exposure_a=line.account.exposure_a(now),
