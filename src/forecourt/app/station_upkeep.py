@@ -128,14 +128,15 @@ class StationUpkeep:
             self.security.shown.refuse(self._shown)
 
     def _tls(self, profile: int) -> ssl.SSLContext:
+        at = datetime.now(UTC)
         try:
             self._verified = True
             roots = self.security.csms_roots(fallback=self._fall_back)
-            pairs = self.security.station_certificates(datetime.now(UTC)) if profile == WITH_CERTIFICATE else []
+            pairs = self.security.station_certificates(at) if profile == WITH_CERTIFICATE else []
         except OSError as error:
             raise CertificateError(f"{error.filename}: {error.strerror}") from error
         if profile == WITH_CERTIFICATE and not pairs:
-            raise CertificateError("the station has no certificate that is valid now")
+            raise CertificateError(f"the station has no certificate that is valid now, on {at:%Y-%m-%d}")
         refused = self.security.shown.is_refused
         if pairs and all(refused(chain) for chain, _ in pairs):
             self.security.shown.forget_refusals()  # the newest again, and so on
