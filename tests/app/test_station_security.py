@@ -381,3 +381,30 @@ def test_what_cannot_be_is_named(tmp_path: Path, text: str, field: str) -> None:
     with pytest.raises(ConfigError) as caught:
         built(tmp_path, text)
     assert field in str(caught.value)
+
+
+@pytest.mark.parametrize(("begins_days", "ends_days"), [(-10.0, -1.0), (1.0, 10.0)], ids=["over", "not yet valid"])
+async def test_a_certificate_out_of_its_time_keeps_no_station_from_starting(
+    tmp_path: Path, begins_days: float, ends_days: float
+) -> None:
+    """It may be the calendar that is wrong. The station is in service, and connects with the first that is valid."""
+    operator = MadeAuthority("Operator", at=datetime.now(UTC))
+
+    def write(begins_days: float, ends_days: float) -> None:
+        made = operator.issue("CP1", begins_days=begins_days, ends_days=ends_days)
+        key = made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        (tmp_path / "own.pem").touch(mode=0o600)
+        (tmp_path / "own.pem").write_text(made.pem + key, encoding="ascii")
+
+    write(begins_days, ends_days)
+    (tmp_path / "root.pem").write_text(operator.root.pem, encoding="ascii")
+    tls = f'[tls]\ncertificate = "{tmp_path / "own.pem"}"\nca = "{tmp_path / "root.pem"}"'
+    async with gate(server_side(tmp_path, operator, clients=operator)) as secure:
+        text = file_of(f"wss://localhost:{secure.port}/ocpp", more=f"security_profile = 3\n{tls}")
+        async with running(tmp_path / "state", text) as session:
+            await asyncio.sleep(0.5)
+            assert not session.connected
+            assert secure.subjects == [], "it has nothing to show, and shows nothing"
+            write(-1.0, 10.0)
+            await booted(secure)
+            assert secure.subjects[-1] == "CP1"

@@ -319,8 +319,11 @@ def security_profile_of(settings: StationFile) -> int:
 
 
 def _tls(settings: StationFile) -> ssl.SSLContext:
+    # A station charges without its CSMS, too, and its calendar may be wrong when it starts: a certificate that is over,
+    # or not valid yet, is no reason to stay out of service.
     if settings.ca_directory is None:
-        return client_tls(settings.tls, "tls")
+        return client_tls(settings.tls, "tls", at_any_time=True)
     if settings.tls.ca is not None:
         raise ConfigError("ca_directory: says the same as tls.ca; only one of them can be")
-    return client_tls(msgspec.structs.replace(settings.tls, ca=settings.ca_directory), "ca_directory, tls")
+    tls = msgspec.structs.replace(settings.tls, ca=settings.ca_directory)
+    return client_tls(tls, "ca_directory, tls", at_any_time=True)

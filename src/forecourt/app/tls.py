@@ -17,9 +17,10 @@ def server_tls(settings: ServerTls, place: str, client_certificates: ClientCerti
         raise ConfigError(f"{place}.tls: {error}") from error
 
 
-def client_tls(settings: ClientTls, place: str) -> FileContext:
-    """The context of a client at `place` of the configuration. Raises ConfigError."""
+def client_tls(settings: ClientTls, place: str, *, at_any_time: bool = False) -> FileContext:
+    """The context of a client at `place` of the configuration. `at_any_time`: its certificate may be over, or not have
+    begun yet. Raises ConfigError."""
     try:
-        return client_context(settings)
+        return client_context(settings, at_any_time=at_any_time)
     except CertificateError as error:
         raise ConfigError(f"{place}: {error}") from error

@@ -61,10 +61,13 @@ def subject_of(certificate_der: bytes) -> CertificateSubject | None:
         return None
 
 
-def check_pair(certificate: Path, key: Path, *, now: datetime | None = None, owner_only: bool = False) -> None:
+def check_pair(
+    certificate: Path, key: Path, *, now: datetime | None = None, owner_only: bool = False, at_any_time: bool = False
+) -> None:
     """That a certificate with its chain, and its key, can be used now.
 
     `owner_only`: that nobody but its owner may read the key's file (OCPP 2.0.1 Part 2 A00: keys are well protected).
+    `at_any_time`: it may be over, or not have begun yet.
 
     Raises:
         CertificateError: they can't.
@@ -73,9 +76,9 @@ def check_pair(certificate: Path, key: Path, *, now: datetime | None = None, own
     chain = read_certificates(certificate)
     for one in chain:
         name = one.subject.rfc4514_string() or "a certificate without a subject"
-        if now > one.not_valid_after_utc:
+        if now > one.not_valid_after_utc and not at_any_time:
             raise CertificateError(f"{certificate}: {name} expired on {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
-        if now < one.not_valid_before_utc:
+        if now < one.not_valid_before_utc and not at_any_time:
             raise CertificateError(
                 f"{certificate}: {name} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
             )

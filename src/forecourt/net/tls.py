@@ -265,8 +265,8 @@ def server_context(
     return made
 
 
-def client_context(settings: ClientTls) -> FileContext:
-    """A client's context.
+def client_context(settings: ClientTls, *, at_any_time: bool = False) -> FileContext:
+    """A client's context. `at_any_time`: its certificate may be over, or not have begun yet; the server judges that.
 
     Raises:
         CertificateError: a file can't be used; the text names it.
@@ -279,7 +279,7 @@ def client_context(settings: ClientTls) -> FileContext:
         context.sslobject_class = RememberingObject
         _obey(context, settings.policy)
         if certificate is not None and key is not None:
-            check_pair(certificate, key, owner_only=True)
+            check_pair(certificate, key, owner_only=True, at_any_time=at_any_time)
             _load_pair(context, certificate, key)
         if settings.ca is None:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
