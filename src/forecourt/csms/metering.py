@@ -20,16 +20,10 @@ from forecourt.csms.records import ENERGY_DIGITS, ConnectedStation, Reading, Tra
 from forecourt.csms.settings import CsmsSettings
 from forecourt.csms.stations import find_station
 from forecourt.csms.work import Work
-from forecourt.domain.meter import Measurand, MeasuredPhase, MeterValue, ReadingContext, SampledValue
+from forecourt.domain.meter import LINE_OF, Measurand, MeasuredPhase, MeterValue, ReadingContext, SampledValue
 
-_LINES: Final = {
-    MeasuredPhase.L1: 1,
-    MeasuredPhase.L1_N: 1,
-    MeasuredPhase.L2: 2,
-    MeasuredPhase.L2_N: 2,
-    MeasuredPhase.L3: 3,
-    MeasuredPhase.L3_N: 3,
-}
+_LINES: Final = {phase: line + 1 for phase, line in LINE_OF.items()}
+"""0 is what is told of no phase."""
 _BETWEEN_LINES: Final = frozenset({MeasuredPhase.L1_L2, MeasuredPhase.L2_L3, MeasuredPhase.L3_L1})
 _AT_ONCE: Final = 100_000
 

@@ -5,7 +5,7 @@ Guarantees
   and before the commit.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -49,6 +49,9 @@ class SqlTransactionBooks:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.metered = SqlReadings(connection)
+        self.readings = self.metered.find
+        self.mark_readings = self.metered.mark
+        self.forget_readings = self.metered.forget
         self.kept: Kept[int, Transaction] = Kept()
         self.numbers: Kept[tuple[int, str], int] = Kept()
         self._by_id: dict[tuple[int, str], int] = {}
@@ -274,37 +277,9 @@ class SqlTransactionBooks:
         self.write_changed(whole=whole)
         self.metered.flush()
 
-    def readings(
-        self,
-        *,
-        station_number: int,
-        transaction_number: int | None,
-        evse_id: int | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-    ) -> list[Reading]:
-        """Ascending by time."""
-        return self.metered.find(
-            station_number=station_number,
-            transaction_number=transaction_number,
-            evse_id=evse_id,
-            since=since,
-            until=until,
-            limit=limit,
-        )
-
-    def mark_readings(self, marks: Sequence[tuple[Reading, str | None]]) -> None:
-        """Set what is suspect about them."""
-        self.metered.mark(marks)
-
     def place_readings(self, transaction: Transaction, evse_id: int) -> None:
         """Say at which EVSE those were that came before it was known."""
         self.metered.place(transaction.station_number, transaction.number, evse_id)
-
-    def forget_readings(self, before: datetime) -> int:
-        """Gives how many there were."""
-        return self.metered.forget(before)
 
     @staticmethod
     def _row(transaction: Transaction) -> dict[str, Any]:

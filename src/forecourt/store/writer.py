@@ -8,8 +8,7 @@ Guarantees
 * A unit is never committed twice. Where a connection broke during a commit, PostgreSQL is asked what became of it.
 * What was committed is known (`Kept`) while nobody else writes: on SQLite; on PostgreSQL, where the rows are found to
   be those that were written here. On SQLite, under load, what follows from readings is written every half second
-  (`catching_up`), and not with every batch; less often where that would take
-  more than a tenth of its time.
+  (`catching_up`), and not with every batch; less often where that would take more than a tenth of its time.
 """
 
 import logging
