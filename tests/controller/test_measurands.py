@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from forecourt.controller.measurands import ALIGNED, SAMPLED
-from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.settings import ControllerSettings, Preset
 from forecourt.domain.requests import CsmsRequest, SetVariables
 from forecourt.domain.variable import VariableRef
 from tests.net.test_controller_endpoint import WORDS_16, WORDS_201, Way, frame
@@ -16,8 +16,8 @@ ENERGY, CURRENT, POWER = "Energy.Active.Import.Register", "Current.Import", "Pow
 KEY = "MeterValuesSampledData"
 
 
-def way(sampled: str, *, words: Any = WORDS_16, preset: str = "full", control_s: float | None = 15.0) -> Way:
-    settings = ControllerSettings(preset=preset, sample_interval_s=control_s)  # type: ignore[arg-type]
+def way(sampled: str, *, words: Any = WORDS_16, preset: Preset = "full", control_s: float | None = 15.0) -> Way:
+    settings = ControllerSettings(preset=preset, sample_interval_s=control_s)
     found = Way(words, settings=settings)
     found.holds = {SAMPLED: sampled, ALIGNED: ""}
     return found

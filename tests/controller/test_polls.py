@@ -7,15 +7,15 @@ import pytest
 
 from forecourt.controller.measurands import ALIGNED, SAMPLED
 from forecourt.controller.sampling import INTERVAL
-from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.settings import ControllerSettings, Preset
 from forecourt.domain.requests import SetVariables, TriggeredMessage, TriggerMessage
 from tests.net.test_controller_endpoint import WORDS_16, WORDS_201, Way, frame, stamp
 
 CONTROL_S = 15
 
 
-def way(preset: str = "full", words: Any = WORDS_201, **more: Any) -> Way:
-    settings = ControllerSettings(preset=preset, sample_interval_s=CONTROL_S)  # type: ignore[arg-type]
+def way(preset: Preset = "full", words: Any = WORDS_201, **more: Any) -> Way:
+    settings = ControllerSettings(preset=preset, sample_interval_s=CONTROL_S)
     found = Way(words, settings=settings, **more)
     found.holds = {SAMPLED: "Current.Import", ALIGNED: "Current.Import"}
     return found
@@ -148,7 +148,7 @@ def test_under_chargepilot_every_reading_is_forwarded() -> None:
 
 
 @pytest.mark.parametrize("preset", ["full", "chargepilot"])
-def test_a_reading_that_is_asked_for_as_evidence_is_the_control_s_own(preset: str) -> None:
+def test_a_reading_that_is_asked_for_as_evidence_is_the_control_s_own(preset: Preset) -> None:
     passing = way(preset, WORDS_16, fuse_a=20.0).charging()
     passing.wait(300)
     assert asked(passing) > 0

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from forecourt.controller.settings import ControllerSettings
+from forecourt.controller.settings import ControllerSettings, Preset
 from forecourt.domain.requests import SetVariables
 from tests.net.test_controller_endpoint import WORDS_16, Way, frame, stamp
 
 CONTROL_S = 15
 
 
-def way(preset: str = "full", *, sample_interval_s: float | None = CONTROL_S) -> Way:
-    settings = ControllerSettings(preset=preset, sample_interval_s=sample_interval_s)  # type: ignore[arg-type]
+def way(preset: Preset = "full", *, sample_interval_s: float | None = CONTROL_S) -> Way:
+    settings = ControllerSettings(preset=preset, sample_interval_s=sample_interval_s)
     return Way(WORDS_16, settings=settings).booted()
 
 
@@ -160,5 +160,5 @@ def test_what_says_nothing_of_the_interval_passes_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize(("preset", "interval_s"), [("full", None), ("chargepilot", 15.0)])
-def test_where_every_reading_passes_the_station_says_its_own_interval(preset: str, interval_s: float | None) -> None:
+def test_where_every_reading_passes_the_station_says_its_own_interval(preset: Preset, interval_s: float | None) -> None:
     assert variables(way(preset, sample_interval_s=interval_s), INTERVALS, {}) == INTERVALS

@@ -47,10 +47,13 @@ class LimitKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Ampere on each phase, or watts of all. What is set are whole ones, rounded down."""
 
 
+Preset = Literal["full", "chargepilot"]
+
+
 class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Times are seconds; those of the world (leases, settling) run on `Now.elapsed_s`."""
 
-    preset: Literal["full", "chargepilot"] = "full"
+    preset: Preset = "full"
     """Which policy table says what passes."""
     lease_s: PositiveSeconds = 900.0
     """How long a limit holds at a station that hears nothing more; then it falls back by itself. Renewed at half."""
