@@ -4,14 +4,14 @@ import asyncio
 import shutil
 import subprocess
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
-from forecourt.bus.nats import NatsBus
+from forecourt.bus.nats import GAP_S, NatsBus
 from forecourt.csms.command_records import Command, CommandOrigin
 from forecourt.csms.ports import CallOrder, DisconnectOrder, Order, Receipt
 from forecourt.csms.records import Event
@@ -65,6 +65,24 @@ async def test_what_comes_early_waits_and_what_comes_again_is_dropped(pair: tupl
         one.publish([event(4), event(5)])
         assert await take(events, 6) == [1, 2, 3, 4, 5, 6]
         assert await take(here, 6) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_what_was_on_its_way_is_not_looked_up(pair: tuple[NatsBus, NatsBus, Log]) -> None:
+    one, other, log = pair
+    reads: list[int] = []
+
+    async def counted(after: int, limit: int) -> Sequence[Event]:
+        reads.append(after)
+        return await log.read(after, limit)
+
+    one._read_log = counted
+    async with one.subscribe(None) as events:
+        log.events += [event(1), event(2)]
+        one.publish([event(2)])  # our commit was the later one, and we are heard first
+        other.publish([event(1)])
+        assert await take(events, 2) == [1, 2]
+        await asyncio.sleep(2 * GAP_S)
+        assert reads == []
 
 
 async def test_a_number_that_was_never_used_holds_up_nothing(pair: tuple[NatsBus, NatsBus, Log]) -> None:

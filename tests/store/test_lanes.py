@@ -1,5 +1,7 @@
 """What waits for the writer: who has asked goes first, each lane in its order, and nobody waits for ever."""
 
+import threading
+import time
 from typing import Any
 
 from hypothesis import given
@@ -7,6 +9,9 @@ from hypothesis import strategies as st
 
 from forecourt.store.lanes import MOST, Lanes
 from forecourt.store.writer import Job
+
+NEVER_S = 3600.0
+"""Far beyond a test's time limit."""
 
 
 def job(name: str) -> Job:
@@ -53,6 +58,28 @@ def test_few_of_stations_share_the_commit() -> None:
     lanes.tell(job("told"))
     lanes.ask(job("asked"))
     assert sorted(names(lanes.take(None))) == ["asked", "told"]
+
+
+def test_more_is_waited_for_unless_somebody_asks_or_there_is_enough() -> None:
+    lanes = Lanes()
+    lanes.tell(job("told"))
+    began_s = time.monotonic()
+    lanes.gather(0.05)
+    assert time.monotonic() - began_s >= 0.05
+    asking = threading.Timer(0.01, lanes.ask, [job("asked")])
+    asking.start()
+    lanes.gather(NEVER_S)  # until somebody asks
+    lanes.gather(NEVER_S)  # while somebody waits
+    asking.join()
+    assert sorted(names(lanes.take(None))) == ["asked", "told"]
+    for number in range(MOST):
+        lanes.tell(job(str(number)))
+    lanes.gather(NEVER_S)
+    lanes.take(None)
+    closing = threading.Timer(0.01, lanes.close)
+    closing.start()
+    lanes.gather(NEVER_S)
+    closing.join()
 
 
 def test_nothing_in_time_is_nothing() -> None:

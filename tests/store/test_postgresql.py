@@ -55,6 +55,18 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
         await store.close()
 
 
+def submitted(store: SqlStore, unit: Callable[[Books], Any]) -> "asyncio.Future[Any]":
+    """As what a station says is; what came of it."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def done(result: Any, error: BaseException | None) -> None:
+        assert error is None
+        future.set_result(result)
+
+    store.submit(unit, done, station_number=1)
+    return future
+
+
 def server(url: str) -> psycopg.Connection[Any]:
     return psycopg.connect(url, autocommit=True)
 
@@ -144,14 +156,7 @@ async def test_what_one_remembers_is_believed_only_while_nobody_else_changes_it(
         return energy_wh
 
     def told(store: SqlStore) -> "asyncio.Future[float]":
-        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-
-        def done(result: Any, error: BaseException | None) -> None:
-            assert error is None
-            future.set_result(result)
-
-        store.submit(add, done, station_number=1)
-        return future
+        return submitted(store, add)
 
     statements: list[str] = []
     engine = first._engine  # to see what it asks the server
@@ -164,6 +169,36 @@ async def test_what_one_remembers_is_believed_only_while_nobody_else_changes_it(
     assert not any(text.startswith("SELECT transactions.") for text in statements), "it was remembered"
     together = await asyncio.gather(*(told(store) for _ in range(20) for store in two.stores))
     assert sorted(together) == list(range(10, 50))
+
+
+async def test_what_one_has_only_read_is_remembered_while_nobody_changes_it(two: Two) -> None:
+    first, second = two.stores
+    connector = Connector(
+        organisation_id=1, station_number=1, station_id="CS1", evse_id=1, connector_id=1, power_w=0.0, updated_at=NOW
+    )
+
+    def look(books: Books) -> float | None:
+        found = books.stations.connector(1, 1, 1)
+        assert found is not None
+        return found.power_w
+
+    statements: list[str] = []
+    sqlalchemy_event.listen(first._engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+
+    def looked_up() -> int:
+        found = sum(text.startswith("SELECT connectors.") for text in statements)
+        statements.clear()
+        return found
+
+    await second.write(lambda books: books.stations.save_connector(connector))
+    assert await submitted(first, look) == 0.0
+    assert looked_up() == 1
+    assert [await submitted(first, look) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert looked_up() == 0
+    changed = msgspec.structs.replace(connector, power_w=7.0)
+    await second.write(lambda books: books.stations.save_connector(changed))
+    assert await submitted(first, look) == 7.0
+    assert looked_up() == 1
 
 
 async def test_events_become_visible_in_the_order_of_their_ids(two: Two) -> None:
@@ -199,6 +234,15 @@ async def test_connections_that_are_cut_are_made_again_and_nothing_is_lost(two: 
     await asyncio.gather(*(store.write(token(f"B{number}")) for number in range(20)))
     cut_all(two.url)
     assert await values(store) == {"A", *(f"B{number}" for number in range(20))}
+
+
+async def test_what_stations_say_outlasts_a_connection_that_is_cut(two: Two) -> None:
+    store = two.stores[0]
+    for turn in range(4):
+        units = [token(f"{turn} {number}") for number in range(10)]
+        await asyncio.gather(*(submitted(store, unit) for unit in units))
+        cut_all(two.url)
+    assert len(await values(store)) == 40
 
 
 async def test_a_server_that_stays_away_fails_what_waits_and_a_return_heals(two: Two) -> None:

@@ -90,6 +90,10 @@ class NatsBus:
         # Events: delivered up to `_position`; those that came too early wait.
         self._position = 0
         self._early: dict[int, Event] = {}
+        self._told_of = 0
+        """The highest id that anybody has told of, with its event or without."""
+        self._was_away = False
+        """NATS has been, so that there may be events that nobody could tell us of."""
         self._gap = asyncio.Event()
         self._outgoing: deque[Sequence[Event]] = deque()
         self._to_send = asyncio.Event()
@@ -201,6 +205,7 @@ class NatsBus:
                 ready.append(event)
             elif event.id > self._position:
                 self._early[event.id] = event
+                self._told_of = max(self._told_of, event.id)
         self._advance(ready)
 
     def _advance(self, ready: list[Event]) -> None:
@@ -210,8 +215,7 @@ class NatsBus:
                 ready.append(event)
             if len(self._early) > _CHUNK:
                 self._early.clear()  # the log has them
-                self._gap.set()
-            elif self._early:
+            if self._told_of > self._position:
                 self._gap.set()
         if ready:
             self._here.publish(ready)
@@ -223,6 +227,7 @@ class NatsBus:
             log.warning("something on %s is not ours", message.subject)
             return
         self._measures.lag_s.observe(max(0.0, time.time() - told.sent_at))
+        self._told_of = max(self._told_of, told.newest)
         self._take([msgspec.structs.replace(event, body=event.body.copy()) for event in told.events])
         if told.newest > self._position:
             self._gap.set()
@@ -230,11 +235,16 @@ class NatsBus:
     async def _fill_gaps(self) -> None:
         while True:
             await self._gap.wait()
+            # Where several processes tell at once, what is missing now is mostly on its way.
+            missing = self._told_of
             await asyncio.sleep(GAP_S)
             self._gap.clear()
-            if self._early or not self._nats.is_connected:
+            if self._position < missing or self._was_away:
                 self._measures.from_log += 1
-            await self._catch_up()
+                self._was_away = False
+                await self._catch_up()
+            if self._position < self._told_of:
+                self._gap.set()
 
     async def _look(self) -> None:
         """What nobody could tell us is in the log all the same."""
@@ -379,6 +389,7 @@ class NatsBus:
     async def _found(self) -> None:
         self._measures.connected = True
         log.info("NATS is back")
+        self._was_away = True
         self._gap.set()
 
 

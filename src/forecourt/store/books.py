@@ -10,6 +10,7 @@ from forecourt.store.access import SqlAccessBooks
 from forecourt.store.billing import SqlMoneyBooks
 from forecourt.store.charging import SqlChargingBooks
 from forecourt.store.commands import SqlCommandBooks
+from forecourt.store.driver import together
 from forecourt.store.engines import prove_writable
 from forecourt.store.events import SqlEventBooks
 from forecourt.store.groups import SqlGroupBooks
@@ -114,5 +115,8 @@ class SqlBooks:
 
     def prove(self, stations: Collection[int]) -> None:
         """These stations will be asked for: what is remembered of them is believed as far as it is still so."""
-        self.transactions.prove(stations)
-        self.stations.prove(stations)
+        with together(self._connection):
+            running = self.transactions.versions(stations)
+            placed = self.stations.versions(stations)
+            self.transactions.prove([] if running is None else running.rows())
+            self.stations.prove(stations, placed.rows())

@@ -5,8 +5,7 @@ Guarantees
   go straight to its driver. Errors of the driver come as SQLAlchemy's.
 * SQLite gets some hundred rows with one statement, and so one step: with each step its driver lets the other threads of
   Python go on, and has to wait for them.
-* PostgreSQL gets each column as an array, all of them with one statement (docs/adr/0007-readings-as-arrays.md); rows
-  that nobody can have written before, by COPY.
+* PostgreSQL gets each column as an array, all of them with one statement (docs/adr/0007-readings-as-arrays.md).
 * `only_new`: a row whose primary key is there already is left out; nothing is said about it.
 """
 
@@ -18,11 +17,10 @@ import msgspec
 from sqlalchemy import Connection, Float, LargeBinary, Table
 from sqlalchemy.exc import DBAPIError
 
+from forecourt.store import driver
 from forecourt.store.engines import is_postgresql
 from forecourt.store.types import bind_column
 
-_ENOUGH: Final = 8
-"""Rows from which COPY is the faster one."""
 _MOST_ROWS: Final = 256
 """In one statement of SQLite: it takes 32,766 values at most, and gains nothing from more."""
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -128,32 +126,11 @@ class NewRows(_Rows):
     ) -> None:
         super().__init__(table, names, ready)
         self._only_new = only_new
-        self._copying: tuple[tuple[int, Bind], ...] | None = None
-
-    def insert(self, connection: Connection, rows: Rows) -> None:
-        """Insert them."""
-        if is_postgresql(connection) and not self._only_new and len(rows) >= _ENOUGH:
-            self._copy(connection, rows)
-        else:
-            self.run(connection, rows)
 
     def _words(self, connection: Connection) -> tuple[str, str]:
         del connection
         after = " WHERE true ON CONFLICT DO NOTHING" if self._only_new else ""
         return f'INSERT INTO "{self._table.name}" ({self._columns}) SELECT * FROM (', f") AS v{after}"  # noqa: S608
-
-    def _copy(self, connection: Connection, rows: Rows) -> None:
-        name = self._table.name
-        if self._copying is None:
-            types = [None if column in self._ready else self._table.c[column].type for column in self._names]
-            self._copying = _binders(connection, types)
-        cursor: Any = connection.connection.cursor()
-        try:
-            with cursor, cursor.copy(f'COPY "{name}" ({self._columns}) FROM STDIN') as copy:
-                for row in zip(*_converted(rows, self._copying), strict=True):
-                    copy.write_row(row)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise DBAPIError(f"COPY {name}", None, error) from error
 
 
 class _Together:
@@ -201,13 +178,7 @@ class _Arrays:
             list(column) if raw else _array(column, number=number)
             for column, number, raw in zip(columns, self._numbers, self._raw, strict=True)
         ]
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._text, values)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise DBAPIError(self._text, None, error) from error
-        finally:
-            cursor.close()
+        driver.run(connection, self._text, values)
 
 
 def _array(values: Sequence[Any], *, number: bool) -> Any:

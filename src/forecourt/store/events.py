@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from forecourt.csms.records import Event
+from forecourt.store.bulk import NewRows
 from forecourt.store.sequences import next_number
 from forecourt.store.tables import events
 
@@ -20,7 +21,7 @@ BATCH: Final = "batch"
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(tuple[Event, ...]).decode
-_INSERT: Final = insert(events)
+_NEW: Final = NewRows(events, ("id", "organisation_id", "type", "at", "station_id", "body"))
 _NEWEST: Final = select(func.max(events.c.id))
 _AFTER: Final = events.select().where(events.c.id > bindparam("after")).order_by(events.c.id).limit(bindparam("most"))
 _ROWS: Final = 16
@@ -69,13 +70,12 @@ class SqlEventBooks:
         return told
 
     def _log(self, told: list[Event]) -> None:
-        row = msgspec.structs.asdict(told[-1])
+        last = told[-1]
         if len(told) == 1:
-            row["body"] = bytes(told[0].body)
+            row = (last.id, last.organisation_id, last.type, last.at, last.station_id, bytes(last.body))
         else:
-            last_at = max([event.at for event in told])
-            row |= {"organisation_id": 0, "type": BATCH, "at": last_at, "station_id": None, "body": _ENCODE(told)}
-        self._connection.execute(_INSERT, row)
+            row = (last.id, 0, BATCH, max([event.at for event in told]), None, _ENCODE(told))
+        _NEW.run(self._connection, [row])
 
     def after(self, event_id: int, limit: int) -> list[Event]:
         """Ascending by id."""

@@ -41,7 +41,9 @@ class Kept(Generic[K, R]):
         """What is kept, whatever is owed; None also for what isn't kept."""
         self._undo: list[tuple[K, bool, R | None]] = []
         self._versions: dict[K, int] = {}
-        """Of rows that were written here: which transaction of the database did."""
+        """Of rows that were written or read here: which transaction of the database wrote them."""
+        self._seen: dict[K, int] = {}
+        """Those of the rows that this batch asked about."""
         self._doubtful: dict[K, R] = {}
         self.taken: dict[K, R] = {}
         """What was written in this batch."""
@@ -140,21 +142,31 @@ class Kept(Generic[K, R]):
                 self.taken.pop(key, None)
                 self._doubtful.pop(key, None)
                 self._versions.pop(key, None)
+        if version is not None:
+            self._remember(version)
+        self.taken.clear()
         if not keep or (len(self._records) > MOST_KEPT and not self.is_behind):
             self._records.clear()
             self._written.clear()
-        if version is not None:
-            if len(self._doubtful) > MOST_KEPT:
-                self._doubtful.clear()
-                self._versions.clear()
-            for key, record in self.taken.items():
-                self._doubtful[key] = record
-                self._versions[key] = version
-        self.taken.clear()
+
+    def _remember(self, version: int) -> None:
+        if len(self._doubtful) > MOST_KEPT:
+            self._doubtful.clear()
+            self._versions.clear()
+        for key, record in self.taken.items():
+            self._doubtful[key] = record
+            self._versions[key] = version
+        for key, seen in self._seen.items():
+            found = self._written.get(key)
+            if found is not None and key not in self.taken:
+                self._doubtful[key] = found
+                self._versions[key] = seen
+        self._seen = {}
 
     def prove(self, versions: Iterable[tuple[K, int]]) -> None:
         """By which transactions rows were written, as the one that begins now sees them."""
-        for key, version in versions:
+        self._seen = dict(versions)
+        for key, version in self._seen.items():
             if self._versions.get(key) == version and key not in self._records:
                 self._records[key] = self._written[key] = self._doubtful[key]
 

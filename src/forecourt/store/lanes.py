@@ -7,6 +7,7 @@ Guarantees
 """
 
 import queue
+import threading
 import time
 from collections import deque
 from typing import Final
@@ -27,6 +28,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._asked: deque[Job] = deque()
+        self._hurry = threading.Event()
+        """Somebody has asked, or it was closed."""
         self._told: queue.SimpleQueue[Job | bool] = queue.SimpleQueue()
         """True: there was something in `_asked`. False: it is closed."""
         self._asked_s = -_JUST_NOW_S
@@ -37,6 +40,7 @@ class Lanes:
         """Somebody waits for it."""
         self._asked.append(job)
         self._told.put(True)
+        self._hurry.set()
 
     def tell(self, job: Job) -> None:
         """A station has said it."""
@@ -45,16 +49,17 @@ class Lanes:
     def close(self) -> None:
         """No more comes."""
         self._told.put(False)
+        self._hurry.set()
 
     @property
     def waiting(self) -> int:
         """About how many."""
         return self._told.qsize()
 
-    @property
-    def is_asked(self) -> bool:
-        """Whether somebody waits."""
-        return bool(self._asked)
+    def gather(self, seconds: float) -> None:
+        """Wait for more, at most so long: not while somebody asks, nor once there is enough for a commit."""
+        if seconds > 0 and not self._asked and self._told.qsize() < MOST:
+            self._hurry.wait(seconds)
 
     def take(self, timeout_s: float | None) -> list[Job] | None:
         """What goes into the next commit; None: it was closed, and all is done. Nothing came in time: empty."""
@@ -65,6 +70,7 @@ class Lanes:
             except queue.Empty:
                 return jobs
         now_s = time.monotonic()
+        self._hurry.clear()
         if self._asked and not (self._was_asked and self._told.qsize() > _FEW):
             self._asked_s = now_s
             while self._asked and len(jobs) < MOST:

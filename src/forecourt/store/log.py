@@ -64,7 +64,7 @@ class SqlLogBooks:
     def flush(self) -> None:
         """Write what was left for the end of the batch."""
         if self.pending:
-            _MESSAGES.insert(self._connection, self.pending)
+            _MESSAGES.run(self._connection, self.pending)
             self.pending = []
             self.flushes += 1
 

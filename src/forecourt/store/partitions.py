@@ -11,12 +11,13 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from forecourt.store import driver
 from forecourt.store.engines import is_postgresql
 
 _MONDAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
 _WEEK: Final = timedelta(weeks=1)
 _NAME: Final = re.compile(r"readings_(\d{8})")
-_OTHERS: Final = text("SELECT EXISTS (SELECT FROM readings_other WHERE at >= :begin AND at < :end)")
+_OTHERS: Final = "SELECT EXISTS (SELECT FROM readings_other WHERE at >= %s AND at < %s)"
 _PARTITIONS: Final = text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'readings'::regclass")
 
 
@@ -39,10 +40,11 @@ class Partitions:
         for begin in (week, week + _WEEK):
             end = begin + _WEEK
             # Rows that went to `readings_other` keep their week there: moving them would hold up everybody.
-            if not connection.execute(_OTHERS, {"begin": begin, "end": end}).scalar_one():
-                connection.exec_driver_sql(
+            if not driver.run(connection, _OTHERS, (begin, end)).value():
+                driver.run(
+                    connection,
                     f"CREATE TABLE IF NOT EXISTS {_name(begin)} PARTITION OF readings"
-                    f" FOR VALUES FROM ('{begin.isoformat()}') TO ('{end.isoformat()}')"
+                    f" FOR VALUES FROM ('{begin.isoformat()}') TO ('{end.isoformat()}')",
                 )
             self._there.add(begin)
 

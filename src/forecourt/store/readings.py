@@ -79,11 +79,11 @@ class SqlReadings:
         rows = [_row(reading) for reading in self.pending]
         if len(self._tables) == 1:
             self._partitions.make_room(self._connection, max(reading.received_at for reading in self.pending))
-            _NEW.insert(self._connection, rows)
+            _NEW.run(self._connection, rows)
         else:
             if self._recent is None:
                 self._recent = int(self._connection.execute(_RECENT).scalar_one())
-            _NEW_RECENT.insert(self._connection, rows)
+            _NEW_RECENT.run(self._connection, rows)
             self._recent += len(rows)
             if self._recent > MOST_RECENT:
                 self._recent -= self._move_some()

@@ -8,8 +8,9 @@ Guarantees
 
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, text, update
+from sqlalchemy import Connection, bindparam, update
 
+from forecourt.store import driver
 from forecourt.store.engines import is_postgresql
 from forecourt.store.tables import sequences
 
@@ -19,21 +20,21 @@ _TAKE: Final = (
     .values(value=sequences.c.value + bindparam("count"))
     .returning(sequences.c.value)
 )
-_TAKE_NATIVE: Final = text(
-    "SELECT max(nextval(CAST(:sequence AS regclass))) FROM generate_series(1, CAST(:count AS integer))"
-)
-_ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(:key)")
+_TAKE_NATIVE: Final = "SELECT max(nextval(%s::regclass)) FROM generate_series(1, %s::integer)"
 _ORDER: Final = 0x0F0C02
 """The number of the lock."""
+_TAKE_IN_ORDER: Final = (
+    f"WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock({_ORDER}))"  # noqa: S608 - a number of ours
+    " SELECT max(nextval(%s::regclass)) FROM alone, generate_series(1, %s::integer)"
+)
 
 
 def next_number(connection: Connection, name: str, count: int = 1, *, in_order: bool = False) -> int:
     """The last of `count` new numbers of the sequence `name`; the others are those before it."""
     number: int
     if is_postgresql(connection):
-        if in_order or count > 1:
-            connection.execute(_ONE_AT_A_TIME, {"key": _ORDER})
-        number = connection.execute(_TAKE_NATIVE, {"sequence": f"sequence_{name}", "count": count}).scalar_one()
+        take = _TAKE_IN_ORDER if in_order or count > 1 else _TAKE_NATIVE
+        number = driver.run(connection, take, (f"sequence_{name}", count)).value()
     else:
         number = connection.execute(_TAKE, {"key": name, "count": count}).scalar_one()
     return number

@@ -17,6 +17,7 @@ from forecourt.csms.running import RunningPower
 from forecourt.domain.station import BootReason, RegistrationStatus, StationIdentity
 from forecourt.domain.variable import VariableReading, VariableRef
 from forecourt.store.bulk import Updates, Upserts
+from forecourt.store.driver import Found, numbers, run
 from forecourt.store.kept import MOST_KEPT, Kept
 from forecourt.store.rows import Shape, inserted, within
 from forecourt.store.tables import connectors, desired_variables, locations, reported_variables, stations
@@ -39,7 +40,8 @@ _AT_THE_DOOR: Final = (
 _TOUCH: Final = Updates(stations, ("last_seen_at", "clock_drift_s", "number"), kept=("clock_drift_s",))
 _SAVE: Final = Upserts(connectors, _CONNECTOR.stored)
 _VERSIONS: Final = (
-    "SELECT station_number, evse_id, connector_id, xmin::text::bigint FROM connectors WHERE station_number = ANY(%s)"
+    "SELECT station_number, evse_id, connector_id, xmin::text::bigint FROM connectors"
+    " WHERE station_number = ANY(%s::bigint[])"
 )
 _MOST_TOUCHED: Final = 50_000
 _CONNECTOR_AT: Final = _CONNECTOR.select().where(
@@ -219,9 +221,12 @@ class SqlStationBooks:
         if not keep or len(self._places) > MOST_KEPT:
             self._places = {}
 
-    def prove(self, stations: Collection[int]) -> None:
+    def versions(self, stations: Collection[int]) -> Found:
+        """By which transactions the rows of these stations' connectors were written: for `prove`."""
+        return run(self._connection, _VERSIONS, (numbers(stations),))
+
+    def prove(self, stations: Collection[int], found: list[tuple[Any, ...]]) -> None:
         """What is remembered of these stations' connectors is believed where nobody has changed it since."""
-        found = self._connection.exec_driver_sql(_VERSIONS, (list(stations),)).all()
         self._expected = stations
         self._places = {number: set() for number in stations}
         for number, evse_id, connector_id, _ in found:

@@ -17,6 +17,7 @@ from forecourt.csms.records import Reading, Transaction, TransactionState
 from forecourt.csms.running import RunningMeter
 from forecourt.domain.token import IdToken
 from forecourt.store.bulk import Updates
+from forecourt.store.driver import Found, numbers, run
 from forecourt.store.kept import MOST_KEPT, Kept
 from forecourt.store.readings import SqlReadings
 from forecourt.store.rows import Shape, inserted, within
@@ -28,7 +29,7 @@ _STATION: Final = transactions.c.station_number == bindparam("station")
 _BY_NUMBER: Final = _TRANSACTION.select().where(transactions.c.number == bindparam("key"))
 _BY_WIRE_ID: Final = _TRANSACTION.select().where(_STATION, transactions.c.transaction_id == bindparam("key"))
 _BY_START_KEY: Final = _TRANSACTION.select().where(_STATION, transactions.c.start_key == bindparam("key"))
-_VERSIONS: Final = "SELECT number, xmin::text::bigint FROM transactions WHERE number = ANY(%s)"
+_VERSIONS: Final = "SELECT number, xmin::text::bigint FROM transactions WHERE number = ANY(%s::bigint[])"
 _ACTIVE: Final = transactions.c.state == TransactionState.ACTIVE
 _PLACES: Final = {name: index for index, name in enumerate(_TRANSACTION.stored)}
 _ALL_BUT_NUMBER: Final = tuple(place for name, place in _PLACES.items() if name != "number")
@@ -243,12 +244,14 @@ class SqlTransactionBooks:
             if transaction.transaction_id is not None:
                 self._by_id.pop((transaction.station_number, transaction.transaction_id), None)
 
-    def prove(self, stations: Collection[int]) -> None:
-        """What is remembered of these stations' transactions is believed where nobody has changed it since."""
-        numbers = [number for station in stations for number in self._running.get(station, ())]
-        if numbers:
-            found = self._connection.exec_driver_sql(_VERSIONS, (numbers,))
-            self.kept.prove((number, version) for number, version in found)
+    def versions(self, stations: Collection[int]) -> Found | None:
+        """By which transactions the rows of these stations' transactions were written: for `prove`. None: none run."""
+        running = [number for station in stations for number in self._running.get(station, ())]
+        return run(self._connection, _VERSIONS, (numbers(running),)) if running else None
+
+    def prove(self, found: list[tuple[int, int]]) -> None:
+        """What is remembered of them is believed where nobody has changed it since."""
+        self.kept.prove(found)
 
     # Readings
 

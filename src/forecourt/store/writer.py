@@ -25,6 +25,7 @@ from forecourt.csms.ports import Books, Done, StoreUnavailable
 from forecourt.csms.records import Event
 from forecourt.store.books import SqlBooks
 from forecourt.store.catching_up import catch_up, mark_behind
+from forecourt.store.driver import run, together
 from forecourt.store.engines import Passing, is_postgresql, passing
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ _LATEST_S: Final = 5.0
 _PAUSES: Final = 10.0
 """What is put off takes at most so small a part of the writer's time, or waits for `_LATEST_S`."""
 
-_TRANSACTION_ID: Final = text("SELECT CAST(pg_current_xact_id() AS text)")
+_TRANSACTION_ID: Final = "SELECT pg_current_xact_id()::text"
 _BECAME: Final = text("SELECT pg_xact_status(CAST(:id AS xid8))")
 
 
@@ -143,7 +144,7 @@ class Writer:
             if fresh and not self._shared:
                 catch_up(connection)
                 self._marked = False
-            if self._shared and not fresh:
+            if self._shared:
                 stations = {job.station for job in jobs if job.station is not None}
                 if stations:
                     books.prove(stations)
@@ -152,11 +153,13 @@ class Writer:
                 if not self._run_at_once(job, books):
                     self._run(job, books)
             run_s = time.perf_counter()
-            events = books.flush(whole=whole)
+            with together(connection):
+                named = run(connection, _TRANSACTION_ID) if self._shared else None
+                events = books.flush(whole=whole)
+                transaction_id = None if named is None else named.value()
             marked = books.is_behind
             if marked is not self._marked:
                 mark_behind(connection, marked)
-            transaction_id = connection.execute(_TRANSACTION_ID).scalar_one() if self._shared else None
         except BaseException:
             transaction.rollback()
             raise
