@@ -9,6 +9,7 @@ whether something is badly off; the figures of docs/performance.md come from the
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -18,13 +19,13 @@ from typing import Any
 
 HERE = Path(__file__).parent
 BRIEF = {
-    "meter_values": ["--stations", "500", "--seconds", "2", "--rounds", "3"],
+    "meter_values": ["--stations", "2000", "--seconds", "2", "--rounds", "5"],
     "fleet": ["--stations", "300", "--window", "10", "--rounds", "1"],
-    "growth": ["--many", "2000", "--seconds", "2", "--rounds", "1"],
-    "processes": ["--stations", "400", "--seconds", "5", "--rounds", "1"],
+    "growth": ["--many", "10000", "--seconds", "2", "--rounds", "1"],
+    "processes": ["--stations", "1000", "--seconds", "5", "--rounds", "3"],
     "commands": ["--commands", "150", "--rounds", "2"],
     "memory": ["--stations", "1000", "--rounds", "1"],
-    "storm": ["--stations", "2000", "--rounds", "1"],
+    "storm": ["--stations", "10000", "--rounds", "1"],
     "allocation_speed": ["--rounds", "100"],
 }
 PATIENCE_S = 600.0
@@ -74,6 +75,8 @@ def main() -> None:
     parser.add_argument("--month", type=Path, help="for acn.py")
     parser.add_argument("--acn-python", help="of an environment as requirements-acn.txt describes it")
     given = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # 10,000 stations are as many sockets
     commands = {name: [sys.executable, str(HERE / f"{name}.py"), "--json", *brief] for name, brief in BRIEF.items()}
     if given.sessions is not None:
         sessions = [str(given.sessions), "--days", "14", "--kw", "30"]
@@ -83,6 +86,7 @@ def main() -> None:
     for name in [*commands, "acn"]:
         if given.only is not None and name not in given.only:
             continue
+        print(f"{name} …", file=sys.stderr, flush=True)
         try:
             if name != "acn":
                 claims += claims_of(name, json.loads(run(commands[name])))
