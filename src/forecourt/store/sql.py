@@ -3,6 +3,7 @@
 Guarantees
 * Units of work run one after the other on the writer's thread. Those that wait while a commit is under way share the
   next one (group commit): durability costs one sync for all of them. A result is given after the commit, never before.
+* Where several units come at a time commits begin 20 ms apart, unless somebody waits for what was asked for by `write`.
 * What is asked for by `write` (commands, the API) goes before what stations tell by `submit` (`store.lanes`).
 * A unit may run more than once, and is committed at most once: `store.writer` says when.
 * Readers have connections of their own, see a snapshot, never wait for the writer and never hold it up.
