@@ -243,8 +243,8 @@ class NatsBus:
                 self._measures.from_log += 1
                 self._was_away = False
                 await self._catch_up()
-            if self._position < self._told_of:
-                self._gap.set()
+            if self._position < self._told_of != missing:
+                self._gap.set()  # what else is missing was told of meanwhile; what can't be read now waits for `_look`
 
     async def _look(self) -> None:
         """What nobody could tell us is in the log all the same."""
