@@ -96,7 +96,7 @@ deploy-tools: $(DEPLOY_STAMP) ## helm, hadolint and the schemas of Kubernetes, f
 deploy-check: $(DEPLOY_STAMP) ## deploy/, by the programs that read it, as far as they are here
 	$(BIN)/python -m pytest -q tests/deploy
 
-bench: $(STAMP) ## all benchmarks briefly, and one table of ratios (SESSIONS=, MONTH= and ACN_PYTHON= take in more)
+bench: $(STAMP) ## all benchmarks, and one table of ratios (SESSIONS=, MONTH= and ACN_PYTHON= take in more)
 	$(BIN)/python benchmarks/table.py $(if $(SESSIONS),--sessions $(SESSIONS)) \
 		$(if $(MONTH),--month $(MONTH)) $(if $(ACN_PYTHON),--acn-python $(ACN_PYTHON))
 

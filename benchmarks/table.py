@@ -1,10 +1,10 @@
-"""All benchmarks briefly, one after the other, and one table of their ratios.
+"""All benchmarks, one after the other, in a quarter of an hour, and one table of their ratios.
 
     python benchmarks/table.py [--sessions FILE.csv.gz] [--month FILE.csv --acn-python PATH] [--only fleet meter_values]
 
 Each runs in a process of its own and says its claims as JSON. One that can't run here (a peer or a database is missing)
-is listed with the reason, and doesn't stop the others; the exit code is 1 when a claim is not met. Brief runs show
-whether something is badly off; the figures of docs/performance.md come from the full ones.
+is listed with the reason, and doesn't stop the others; the exit code is 1 when a claim is not met. Servers are measured
+in five rounds with all stations; what takes longest for each round (growth, storms) only once.
 """
 
 import argparse
