@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     ended_by_signals()
-    found: dict[str, list[Cost]] = {ONE: [], AS_BUSY: [], HALF: []}
+    found: dict[str, list[Cost]] = {name: [] for name in SETTINGS}
     for _ in range(given.rounds):
         for name, (processes, times) in SETTINGS.items():
             found[name].append(measure(processes, times * given.stations, given.interval, given.seconds))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-BRIEF = {
+SIZES = {
     "meter_values": ["--stations", "2000", "--seconds", "2", "--rounds", "5"],
     "fleet": ["--stations", "300", "--window", "10", "--rounds", "1"],
     "growth": ["--many", "10000", "--seconds", "2", "--rounds", "1"],
@@ -28,7 +28,7 @@ BRIEF = {
     "storm": ["--stations", "10000", "--rounds", "1"],
     "allocation_speed": ["--rounds", "100"],
 }
-PATIENCE_S = 600.0
+PATIENCE_S = 1800.0
 FLEET = {"cpu_per_beat_s": ("CPU of a heartbeating station", 4.0)}
 """What of the fleet's ratios is a claim, and the most it may be."""
 
@@ -70,14 +70,14 @@ def of_the_month(python: str, month: Path) -> Iterator[dict[str, Any]]:
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=[*BRIEF, "estimates", "acn"])
+    parser.add_argument("--only", nargs="+", choices=[*SIZES, "estimates", "acn"])
     parser.add_argument("--sessions", type=Path, help="for estimates.py")
     parser.add_argument("--month", type=Path, help="for acn.py")
     parser.add_argument("--acn-python", help="of an environment as requirements-acn.txt describes it")
     given = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # 10,000 stations are as many sockets
-    commands = {name: [sys.executable, str(HERE / f"{name}.py"), "--json", *brief] for name, brief in BRIEF.items()}
+    commands = {name: [sys.executable, str(HERE / f"{name}.py"), "--json", *sizes] for name, sizes in SIZES.items()}
     if given.sessions is not None:
         sessions = [str(given.sessions), "--days", "14", "--kw", "30"]
         commands["estimates"] = [sys.executable, str(HERE / "estimates.py"), *sessions, "--json"]

@@ -118,5 +118,5 @@ class SqlBooks:
         with together(self._connection):
             running = self.transactions.versions(stations)
             placed = self.stations.versions(stations)
-            self.transactions.prove([] if running is None else running.rows())
-            self.stations.prove(stations, placed.rows())
+        self.transactions.prove([] if running is None else running.rows())
+        self.stations.prove(stations, placed.rows())

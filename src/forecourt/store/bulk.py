@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from sqlalchemy import Connection, Float, LargeBinary, Table
-from sqlalchemy.exc import DBAPIError
 
 from forecourt.store import driver
 from forecourt.store.engines import is_postgresql
@@ -144,19 +143,13 @@ class _Together:
     def run(self, connection: Connection, columns: Columns) -> None:
         """Some hundred rows at a time."""
         rows = list(zip(*columns, strict=True))
-        cursor = connection.connection.cursor()
-        try:
-            begin = 0
-            while begin < len(rows):
-                # Powers of two: few texts, so that the driver finds each of them prepared.
-                count = 1 << (min(len(rows) - begin, _MOST_ROWS).bit_length() - 1)
-                values = tuple(chain.from_iterable(rows[begin : begin + count]))
-                cursor.execute(self._texts.get(count) or self._text(count), values)
-                begin += count
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise DBAPIError(f"{self._before}{self._row}{self._after}", None, error) from error
-        finally:
-            cursor.close()
+        begin = 0
+        while begin < len(rows):
+            # Powers of two: few texts, so that the driver finds each of them prepared.
+            count = 1 << (min(len(rows) - begin, _MOST_ROWS).bit_length() - 1)
+            values = tuple(chain.from_iterable(rows[begin : begin + count]))
+            driver.run(connection, self._texts.get(count) or self._text(count), values)
+            begin += count
 
     def _text(self, count: int) -> str:
         text = self._texts[count] = f"{self._before}VALUES {', '.join([self._row] * count)}{self._after}"

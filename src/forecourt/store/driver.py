@@ -2,8 +2,8 @@
 
 Guarantees
 * Errors of the driver come as SQLAlchemy's.
-* PostgreSQL gets those of `together` with one message, and answers them with one: what they find can be fetched within,
-  what they break is raised at its end at the latest. SQLite gets them one by one.
+* PostgreSQL is waited for once at the end of `together`, where what its statements break is raised at the latest, and
+  wherever something is fetched within. SQLite gets them one by one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -57,7 +57,7 @@ class Lanes:
         return self._told.qsize()
 
     def gather(self, seconds: float) -> None:
-        """Wait for more, at most so long: not while somebody asks, nor once there is enough for a commit."""
+        """Wait for more, at most so long and until somebody asks; not at all where there is enough for a commit."""
         if seconds > 0 and not self._asked and self._told.qsize() < MOST:
             self._hurry.wait(seconds)
 

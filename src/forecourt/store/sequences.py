@@ -24,7 +24,7 @@ _TAKE_NATIVE: Final = "SELECT max(nextval(%s::regclass)) FROM generate_series(1,
 _ORDER: Final = 0x0F0C02
 """The number of the lock."""
 _TAKE_IN_ORDER: Final = (
-    f"WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock({_ORDER}))"  # noqa: S608 - a number of ours
+    "WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint))"
     " SELECT max(nextval(%s::regclass)) FROM alone, generate_series(1, %s::integer)"
 )
 
@@ -33,8 +33,10 @@ def next_number(connection: Connection, name: str, count: int = 1, *, in_order: 
     """The last of `count` new numbers of the sequence `name`; the others are those before it."""
     number: int
     if is_postgresql(connection):
-        take = _TAKE_IN_ORDER if in_order or count > 1 else _TAKE_NATIVE
-        number = driver.run(connection, take, (f"sequence_{name}", count)).value()
+        wanted = (f"sequence_{name}", count)
+        alone = in_order or count > 1
+        take, values = (_TAKE_IN_ORDER, (_ORDER, *wanted)) if alone else (_TAKE_NATIVE, wanted)
+        number = driver.run(connection, take, values).value()
     else:
         number = connection.execute(_TAKE, {"key": name, "count": count}).scalar_one()
     return number

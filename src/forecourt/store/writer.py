@@ -156,7 +156,7 @@ class Writer:
             with together(connection):
                 named = run(connection, _TRANSACTION_ID) if self._shared else None
                 events = books.flush(whole=whole)
-                transaction_id = None if named is None else named.value()
+            transaction_id = None if named is None else named.value()
             marked = books.is_behind
             if marked is not self._marked:
                 mark_behind(connection, marked)
